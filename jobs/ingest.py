@@ -1,0 +1,52 @@
+"""Bring the raw table in, every value exactly as its source spells it.  Reads a source.  Writes table.parquet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from jobs.sources import SOURCES, chosen
+from rounds.files import Reader, Writer
+from rounds.knobs import Source
+from rounds.manifest import Facts
+from rounds.settings import settings
+from rounds.step import step
+
+
+@dataclass(frozen=True)
+class Knobs:
+    source: Source
+
+
+def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, Source]:
+    """What the table is, known before a row of it is read."""
+    source = chosen(read.options["source"] or settings().source or "", knobs.source)
+    return {
+        "source": {
+            "kind": source.kind,
+            **SOURCES[source.kind].fingerprint(source, read),
+        }
+    }, source
+
+
+@step(
+    knobs=Knobs,
+    also=fingerprint,
+    options={"source": "a path, https://...#sha256=..., or a .dvc pointer; otherwise SOURCE=, otherwise problem.yaml"},
+)
+def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
+    source: Source = read.also
+    target = write.path("table.parquet")
+    SOURCES[source.kind].land(source, read, target)
+    landed = pl.scan_parquet(target, glob=False)
+    rows = landed.select(pl.len()).collect().item()
+    return {
+        "source": source.kind,
+        "rows": rows,
+        "columns": len(landed.collect_schema()),
+    }
+
+
+if __name__ == "__main__":
+    main.command()

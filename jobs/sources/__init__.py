@@ -1,0 +1,46 @@
+"""Where a raw table may come from: one module a kind, each with the same two functions.
+
+`fingerprint(source, read)` says what the table is before a row is read: equal fingerprints mean equal tables.
+`land(source, read, target)` streams the table to a Parquet file, every column as text.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from pydantic import TypeAdapter, ValidationError
+
+from jobs.sources import dvc, file, https, simulate
+from rounds.errors import Refused
+from rounds.knobs import Source
+
+SOURCES: dict[str, ModuleType] = {
+    "dvc": dvc,
+    "file": file,
+    "https": https,
+    "simulate": simulate,
+}
+
+
+def chosen(typed: str, otherwise: Source) -> Source:
+    """The source that was typed (`--source` or `SOURCE=`), or the one of problem.yaml where nothing was."""
+    if not typed or typed == otherwise.kind:
+        return otherwise
+    if typed.endswith(".dvc"):
+        raw = {"kind": "dvc", "path": typed}
+    elif typed.startswith(("http://", "https://")):
+        url, _, digest = typed.partition("#sha256=")
+        raw = {"kind": "https", "url": url, "sha256": digest}
+    elif "://" in typed and not typed.startswith("file://"):
+        raise Refused(
+            f"the source '{typed}' is of no known kind; want a path, https://...#sha256=..., or a .dvc pointer."
+        )
+    else:
+        raw = {"kind": "file", "path": typed.removeprefix("file://")}
+    try:
+        return TypeAdapter[Source](Source).validate_python(raw)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise Refused(
+            f"the source '{typed}': {fault['loc'][-1]}: {fault['msg']}; want https://...#sha256=<64 hex>."
+        ) from error

@@ -1,0 +1,155 @@
+"""A csv, csv.gz or Parquet file on this machine, told apart by its first bytes."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import shutil
+import zlib
+from pathlib import Path
+
+import polars as pl
+
+from jobs.sources.parquet import sink
+from rounds.errors import Refused, SourceError
+from rounds.files import Reader
+from rounds.knobs import File
+from rounds.manifest import Facts
+from rounds.settings import ROOT
+from rounds.store import sha256
+
+HEAD = 1024 * 1024
+GZIP = b"\x1f\x8b"
+_NOT_TABLES = {
+    b"PK\x03\x04": "a zip or an Excel workbook",
+    b"%PDF": "a PDF",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+}
+
+
+def fingerprint(source: File, read: Reader) -> Facts:
+    return {"sha256": sha256(_found(source))}
+
+
+def land(source: File, read: Reader, target: Path) -> None:
+    land_table(_found(source), target, read.scratch)
+
+
+def _found(source: File) -> Path:
+    path = ROOT / Path(source.path).expanduser()
+    if not path.is_file():
+        raise Refused(f"the source {path} is not a file. Correct SOURCE= or source.path in problem.yaml.")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise SourceError(f"the source {path} cannot be read: {error.strerror}. Mend that and run again.") from error
+    return path
+
+
+def land_table(path: Path, target: Path, scratch: Path) -> None:
+    """Stream the table in a file to Parquet; what is no table is refused in a sentence."""
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head[:2] == GZIP:
+        path = _unpacked(path, scratch)
+        with path.open("rb") as file:
+            head = file.read(4)
+    if head == b"PAR1":
+        sink(_parquet(path), target)
+    elif head in _NOT_TABLES or head[:2] == GZIP:
+        kind = _NOT_TABLES.get(head, "packed twice")
+        raise Refused(f"the source {path.name} is {kind}; want csv, csv.gz or Parquet. Export it as one of these.")
+    else:
+        _land_csv(path, target)
+
+
+def _unpacked(path: Path, scratch: Path) -> Path:
+    plain = scratch / path.name.removesuffix(".gz")
+    try:
+        with gzip.open(path) as packed, plain.open("wb") as file:
+            shutil.copyfileobj(packed, file, 1024 * 1024)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise Refused(
+            f"the source {path.name} is a gzip file that ends early or is damaged. Fetch it again."
+        ) from error
+    return plain
+
+
+def _parquet(path: Path) -> pl.LazyFrame:
+    try:
+        table = pl.scan_parquet(path, glob=False)
+        schema = table.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise Refused(f"the source {path.name} is a Parquet file that is damaged. Fetch it again.") from error
+    for name, kind in schema.items():
+        if kind.is_nested() or kind == pl.Binary or kind == pl.Object:
+            raise Refused(f"the source {path.name} holds {kind} in column '{name}'; want plain values.")
+    return table.select(pl.all().cast(pl.String))
+
+
+def _land_csv(path: Path, target: Path) -> None:
+    names = _header(path)
+    if len(names) == 1 and (other := next((mark for mark in ";\t|" if mark in names[0]), None)):
+        raise Refused(f"the source {path.name} has one column, parted by {other!r} it seems; want a csv parted by ','.")
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise Refused(f"the source {path.name} has the column '{doubled[0]}' twice; want each once.")
+    try:
+        sink(
+            pl.scan_csv(
+                path,
+                infer_schema=False,
+                glob=False,
+                schema=dict.fromkeys(names, pl.String),
+            ),
+            target,
+        )
+    except pl.exceptions.PolarsError as error:
+        fault = _undecodable(path) or _ragged(path, len(names))
+        if fault is None:
+            raise
+        raise Refused(
+            f"the source {path.name} is no csv that can be read: {fault}. Mend or export it again."
+        ) from error
+
+
+def _header(path: Path) -> list[str]:
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if not head.strip():
+        raise Refused(f"the source {path.name} is empty; want a header and rows. Fetch it again.")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
+        raise Refused(f"the source {path.name} is not text in UTF-8 (UTF-16 or binary). Save it as UTF-8.")
+    if b"\n" not in head and b"\r" in head:
+        raise Refused(f"the source {path.name} ends its lines in a lone carriage return. Save it with line feeds.")
+    try:
+        names = next(csv.reader(io.StringIO(head.decode("utf-8-sig", errors="replace"), newline="")))
+    except (csv.Error, StopIteration) as error:
+        raise Refused(f"the source {path.name} has no header that can be read. Fetch or export it again.") from error
+    if any("\ufffd" in name for name in names):
+        raise Refused(f"the source {path.name} has a header that is not UTF-8. Save it as UTF-8.")
+    return names
+
+
+def _undecodable(path: Path) -> str | None:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return f"line {number} is not UTF-8"
+    return None
+
+
+def _ragged(path: Path, names: int) -> str | None:
+    csv.field_size_limit(2**31 - 1)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        try:
+            for row in rows:
+                if len(row) > names:
+                    return f"line {rows.line_num} has {len(row)} fields, the header has {names}"
+        except csv.Error:
+            return f"the quotes do not match at line {rows.line_num}"
+    return None

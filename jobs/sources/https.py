@@ -1,0 +1,50 @@
+"""A csv, csv.gz or Parquet file on the web, taken only if its bytes are the ones that were promised."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from jobs.sources.file import land_table
+from rounds.errors import Refused, SourceError
+from rounds.files import Reader
+from rounds.knobs import Https
+from rounds.manifest import Facts
+from rounds.store import sha256
+
+TIMEOUT = 60
+CHUNK = 1024 * 1024
+
+
+def fingerprint(source: Https, read: Reader) -> Facts:
+    return {"sha256": source.sha256}
+
+
+def land(source: Https, read: Reader, target: Path) -> None:
+    local = read.scratch / (Path(source.url.split("?")[0]).name or "table")
+    _download(source.url, local)
+    found = sha256(local)
+    if found != source.sha256:
+        raise Refused(
+            f"{source.url} has the sha256 {found}; want {source.sha256}. Find out who changed it before you use it."
+        )
+    land_table(local, target, read.scratch)
+
+
+def _download(url: str, local: Path) -> None:
+    try:
+        with (
+            urllib.request.urlopen(url, timeout=TIMEOUT) as answer,
+            local.open("wb") as file,
+        ):
+            while chunk := answer.read(CHUNK):
+                file.write(chunk)
+    except urllib.error.HTTPError as error:
+        kind = SourceError if error.code >= 500 or error.code == 429 else Refused
+        raise kind(
+            f"{url} answers {error.code} {error.reason}. See that the address is right and may be read."
+        ) from error
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", error)
+        raise SourceError(f"{url} cannot be reached: {reason}. Run again when it can.") from error

@@ -1,0 +1,84 @@
+"""The code that a step runs: which modules of this project it imports, and a digest of what they mean."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOMS = ("jobs", "problems", "rounds")
+
+
+def digests(modules: list[str], root: Path) -> dict[str, str]:
+    """Path and digest of the given modules and of all that they import from this project's own rooms."""
+    found: dict[str, str] = {}
+    waiting = list(modules)
+    while waiting:
+        path = _file(waiting.pop(), root)
+        if path is None or (shown := path.relative_to(root).as_posix()) in found:
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=shown)
+        found[shown] = meaning(tree)
+        waiting.extend(_imported(tree))
+    return dict(sorted(found.items()))
+
+
+def meaning(tree: ast.AST) -> str:
+    """A digest of what Python would run: comments, docstrings and layout do not count, every name and value does."""
+    total = hashlib.sha256()
+
+    def walk(node: Any) -> None:
+        if isinstance(node, ast.AST):
+            total.update(f"({type(node).__name__}".encode())
+            for field in node._fields:
+                value = getattr(node, field, None)
+                if field == "body" and isinstance(value, list):
+                    value = [part for i, part in enumerate(value) if not (i == 0 and _is_docstring(node, part))]
+                if value is not None and value != []:  # Python 3.12 added empty fields that 3.11 has not
+                    total.update(field.encode())
+                    walk(value)
+            total.update(b")")
+        elif isinstance(node, list):
+            for part in node:
+                walk(part)
+        else:
+            total.update(f"{node!r},".encode())
+
+    walk(tree)
+    return total.hexdigest()
+
+
+def _is_docstring(node: ast.AST, part: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and isinstance(part, ast.Expr)
+        and isinstance(part.value, ast.Constant)
+        and isinstance(part.value.value, str)
+    )
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names = [
+                node.module,
+                *(f"{node.module}.{alias.name}" for alias in node.names),
+            ]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] in ROOMS:
+                parts = name.split(".")
+                yield from (".".join(parts[: i + 1]) for i in range(len(parts)))
+
+
+def _file(module: str, root: Path) -> Path | None:
+    path = root.joinpath(*module.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None

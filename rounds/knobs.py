@@ -1,0 +1,247 @@
+"""Every key that `problem.yaml` may have, its type, and what must hold between keys."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Moment = Literal["booking", "day_before"]
+ColumnType = Literal["identifier", "integer", "number", "flag", "category", "date", "timestamp"]
+Action = Literal["warn", "refuse"]
+
+
+def _share(raw: Any) -> Any:
+    """`0.5%` and `0.005` are the same share."""
+    if isinstance(raw, str) and re.fullmatch(r"\d+(\.\d+)?%", raw):
+        return float(raw[:-1]) / 100
+    return raw
+
+
+Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1, allow_inf_nan=False)]
+Positive = Annotated[int, Field(gt=0)]
+Bounds = tuple[
+    Annotated[float, Field(allow_inf_nan=False)],
+    Annotated[float, Field(allow_inf_nan=False)],
+]
+
+
+class Knobs(BaseModel):
+    """A part of `problem.yaml`: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Simulate(Knobs):
+    """A table made by the problem's own `simulate.py`."""
+
+    kind: Literal["simulate"]
+    patients: Positive
+    seed: Annotated[int, Field(ge=0)]
+    start: datetime.date
+    weeks: Positive
+    drift: Share = 0.0
+    dirt: Share = 0.0
+
+
+class File(Knobs):
+    """A csv, csv.gz or Parquet file on this machine."""
+
+    kind: Literal["file"]
+    path: str
+
+
+class Https(Knobs):
+    """A csv, csv.gz or Parquet file on the web, known by its digest."""
+
+    kind: Literal["https"]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Dvc(Knobs):
+    """A file that a DVC pointer stands for."""
+
+    kind: Literal["dvc"]
+    path: Annotated[str, Field(pattern=r"\.dvc$")]
+
+
+Source = Annotated[Simulate | File | Https | Dvc, Field(discriminator="kind")]
+
+
+class When(Knobs):
+    """The days of a row: when it was booked, when it happens, and when a prediction is made."""
+
+    booked: str
+    happens: str
+    moment: Moment
+
+
+class Outcome(Knobs):
+    """The column to predict, and how the raw table spells it."""
+
+    column: str
+    true: str
+    false: str
+
+
+class Column(Knobs):
+    """One column: what the raw table calls it, what it holds, and from which moment on it is known."""
+
+    raw: Annotated[str, Field(alias="from")]
+    type: ColumnType
+    between: Bounds | None = None
+    within: Annotated[tuple[str, ...] | None, Field(alias="in", min_length=1)] = None
+    unique: bool = False
+    known: Moment | Literal["afterwards"] = "booking"
+
+    @model_validator(mode="after")
+    def _checks_fit_the_type(self) -> Self:
+        if self.between is not None and self.type not in {"integer", "number"}:
+            raise ValueError(
+                f"between is for integer and number, and the type is {self.type}; use 'in', or leave it out"
+            )
+        if self.between is not None and self.between[0] > self.between[1]:
+            raise ValueError(f"between is {list(self.between)}; want the lower bound first")
+        if self.within is not None and self.type != "category":
+            raise ValueError(f"'in' is for a category, and the type is {self.type}; use 'between', or leave it out")
+        return self
+
+
+class Rule(Knobs):
+    """One check beyond those that `columns` implies: of each row (`column`) or of the whole table (`table`)."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    column: str | None = None
+    table: Literal["rows", "outcome_rate", "constant", "vanished", "drift"] | None = None
+    at_least: str | float | None = None
+    at_most: str | float | None = None
+    between: Bounds | None = None
+    action: Action = "refuse"
+
+    @model_validator(mode="after")
+    def _is_one_check(self) -> Self:
+        if (self.column is None) == (self.table is None):
+            raise ValueError(
+                "want exactly one of 'column' (a check of each row) and 'table' (a check of the whole table)"
+            )
+        bounds = [self.at_least, self.at_most, self.between]
+        if self.table in {"constant", "vanished"}:
+            if any(bound is not None for bound in bounds):
+                raise ValueError(f"table: {self.table} takes no bound; leave at_least, at_most and between out")
+        elif sum(bound is not None for bound in bounds) != 1:
+            raise ValueError("want exactly one of at_least, at_most and between")
+        if self.between is not None and self.between[0] > self.between[1]:
+            raise ValueError(f"between is {list(self.between)}; want the lower bound first")
+        if self.table is not None and (isinstance(self.at_least, str) or isinstance(self.at_most, str)):
+            raise ValueError("the bound of a table rule is a number")
+        return self
+
+
+class Quarantine(Knobs):
+    """How many bad rows a table may have before the run stops."""
+
+    at_most: Share
+
+
+class Validate(Knobs):
+    """What a table must satisfy beyond the types and ranges of its columns."""
+
+    rules: tuple[Rule, ...]
+    quarantine: Quarantine
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> Self:
+        ids = [rule.id for rule in self.rules]
+        doubled = sorted({name for name in ids if ids.count(name) > 1})
+        if doubled:
+            raise ValueError(f"two rules have the id {doubled[0]}; want each id once")
+        return self
+
+
+class Features(Knobs):
+    """Whose history a row carries: a word for it, and the column that names the entity."""
+
+    history: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], str] = {}
+
+
+class Split(Knobs):
+    """Three slices of time, in this order, none overlapping: the rows of model, calibrator and test."""
+
+    by: str
+    fit: Share
+    calibrate: Share
+    test: Share
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        parts = {"fit": self.fit, "calibrate": self.calibrate, "test": self.test}
+        for name, share in parts.items():
+            if share == 0:
+                raise ValueError(f"{name} is 0; want a share above 0")
+        total = math.fsum(parts.values())
+        if not math.isclose(total, 1.0, abs_tol=1e-9):
+            raise ValueError(f"fit, calibrate and test add up to {total:.4g}; want 1 (100%)")
+        return self
+
+
+class Problem(Knobs):
+    """One thing to predict."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    title: str
+    model: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
+    schedule: str | None = None
+    source: Source
+    who: str
+    when: When
+    outcome: Outcome
+    columns: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Column],
+        Field(min_length=1),
+    ]
+    checks: Annotated[Validate, Field(alias="validate")]
+    features: Features
+    split: Split
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Self:
+        for key, name in self._column_names():
+            if name not in self.columns:
+                raise ValueError(f"{key} names the column '{name}'; want one of {', '.join(sorted(self.columns))}")
+        for key, name, types in self._typed_names():
+            if self.columns[name].type not in types:
+                raise ValueError(f"{key} is '{name}' of type {self.columns[name].type}; want {' or '.join(types)}")
+        raws = [column.raw for column in self.columns.values()]
+        doubled = sorted({raw for raw in raws if raws.count(raw) > 1})
+        if doubled:
+            raise ValueError(f"columns: two columns come from '{doubled[0]}'; want each raw column once")
+        return self
+
+    def _column_names(self) -> Iterator[tuple[str, str]]:
+        yield "who", self.who
+        yield "when.booked", self.when.booked
+        yield "when.happens", self.when.happens
+        yield "outcome.column", self.outcome.column
+        yield "split.by", self.split.by
+        for word, name in self.features.history.items():
+            yield f"features.history.{word}", name
+        for rule in self.checks.rules:
+            if rule.column is not None:
+                yield f"validate.rules.{rule.id}.column", rule.column
+            for bound in ("at_least", "at_most"):
+                if isinstance(getattr(rule, bound), str):
+                    yield f"validate.rules.{rule.id}.{bound}", getattr(rule, bound)
+
+    def _typed_names(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+        yield "who", self.who, ("identifier",)
+        yield "when.booked", self.when.booked, ("date", "timestamp")
+        yield "when.happens", self.when.happens, ("date", "timestamp")
+        yield "outcome.column", self.outcome.column, ("flag",)
+        yield "split.by", self.split.by, ("date", "timestamp")
+        for word, name in self.features.history.items():
+            yield f"features.history.{word}", name, ("identifier", "category")

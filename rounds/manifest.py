@@ -1,0 +1,107 @@
+"""The manifest: the small JSON that says a step is done, what it read and wrote, and why it ran."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rounds.errors import StoreError
+
+Facts = dict[str, Any]
+Verdict = Literal["done", "skipped", "refused"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Kept(_Part):
+    """One file that a step wrote."""
+
+    sha256: str
+    bytes: int
+
+
+class Content(_Part):
+    """What the step says: equal wherever, whenever and however often it ran."""
+
+    verdict: Verdict
+    files: dict[str, Kept]
+    facts: Facts
+    message: str = ""
+
+    def digest(self) -> str:
+        return digest(self.model_dump(mode="json"))
+
+
+class Ingredients(_Part):
+    """Everything that the step read: the digest of this is its key."""
+
+    code: dict[str, str]
+    knobs: Facts
+    packages: dict[str, str]
+    inputs: dict[str, str]
+    also: Facts
+
+    def key(self) -> str:
+        return digest(self.model_dump(mode="json"))
+
+
+class Circumstances(_Part):
+    """How it came about: differs from run to run and says nothing about the result."""
+
+    why: tuple[str, ...]
+    same_as: str | None
+    read: Ingredients
+    places: dict[str, str]
+    started: str
+    seconds: float
+    machine: str
+    python: str
+    rounds: str
+
+
+class Manifest(_Part):
+    problem: str
+    run: str
+    step: str
+    content: Content
+    circumstances: Circumstances
+
+    def to_json(self) -> bytes:
+        return (
+            json.dumps(
+                self.model_dump(mode="json"),
+                indent=1,
+                sort_keys=True,
+                ensure_ascii=False,
+            )
+            + "\n"
+        ).encode()
+
+
+def digest(value: Any) -> str:
+    """The sha256 of a JSON value, however it was laid out."""
+    text = json.dumps(
+        value,
+        sort_keys=True,
+        separators=(",", ":"),
+        ensure_ascii=False,
+        allow_nan=False,
+    )
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def parse(raw: bytes, path: str) -> Manifest:
+    """A manifest from the store; one that was altered into nonsense is named, never guessed at."""
+    try:
+        return Manifest.model_validate_json(raw)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"])) or "the whole of it"
+        raise StoreError(
+            f"{path} is not a manifest ({where}: {fault['msg']}). Remove it and run the step again."
+        ) from error

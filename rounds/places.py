@@ -1,0 +1,61 @@
+"""Where things lie in the store, and the index that finds finished work by its key."""
+
+from __future__ import annotations
+
+from rounds import manifest
+from rounds.manifest import Manifest
+from rounds.store import Store
+
+
+def manifest_path(problem: str, run: str, step: str) -> str:
+    return f"{problem}/{run}/{step}/manifest.json"
+
+
+def file_path(problem: str, run: str, step: str, name: str, sha256: str) -> str:
+    """A file's own path carries its digest: what a manifest refers to is never overwritten."""
+    stem, dot, suffix = name.partition(".")
+    return f"{problem}/{run}/{step}/{stem}.{sha256[:12]}{dot}{suffix}"
+
+
+def key_path(problem: str, step: str, key: str) -> str:
+    return f"{problem}/.index/{step}/{key}.json"
+
+
+def last_path(problem: str, step: str) -> str:
+    return f"{problem}/.index/{step}/last.json"
+
+
+def read(store: Store, path: str) -> Manifest | None:
+    """The manifest at a path, or None where there is none."""
+    raw = store.read(path)
+    return None if raw is None else manifest.parse(raw, path)
+
+
+def publish(store: Store, done: Manifest) -> None:
+    """Make a step's result known: its own manifest first, then the index; refused work is never found again."""
+    raw = done.to_json()
+    store.write(manifest_path(done.problem, done.run, done.step), raw)
+    if done.content.verdict == "refused":
+        return
+    store.write(key_path(done.problem, done.step, done.circumstances.read.key()), raw)
+    store.write(last_path(done.problem, done.step), raw)
+
+
+def finished(store: Store, problem: str, run: str, step: str, key: str) -> Manifest | None:
+    """Work with this key that was finished before, in whichever run, if all its files are still what they were."""
+    for path in (manifest_path(problem, run, step), key_path(problem, step, key)):
+        found = read(store, path)
+        if (
+            found is not None
+            and found.content.verdict != "refused"
+            and found.circumstances.read.key() == key
+            and not damaged(store, found)
+        ):
+            return found
+    return None
+
+
+def damaged(store: Store, found: Manifest) -> list[str]:
+    """The names of the files that are gone or altered."""
+    places = found.circumstances.places
+    return [name for name, kept in found.content.files.items() if store.digest(places[name]) != kept.sha256]

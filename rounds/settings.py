@@ -1,0 +1,29 @@
+"""Where things are on this machine: the environment, read once and late."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    store: str
+    source: str | None
+    log: str
+    debug: bool
+
+
+@cache
+def settings() -> Settings:
+    """`STORE`, `SOURCE`, `LOG` and `ROUNDS_DEBUG` as they stood at the first call."""
+    return Settings(
+        store=os.environ.get("STORE") or (ROOT / ".rounds" / "store").as_uri(),
+        source=os.environ.get("SOURCE") or None,
+        log=os.environ.get("LOG") or "text",
+        debug=os.environ.get("ROUNDS_DEBUG") == "1",
+    )

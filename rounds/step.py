@@ -1,0 +1,274 @@
+"""The contract of a step: two arguments in, files and a manifest out, an exit code that says what it means."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import platform
+import signal
+import sys
+import sysconfig
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import problems
+from rounds import code, log, places, why
+from rounds.errors import CRASHED, DONE, NOT_ASKED, NotAsked, Refused, RoundsError
+from rounds.files import Reader, Writer, acceptable
+from rounds.knobs import Problem
+from rounds.manifest import (
+    Circumstances,
+    Content,
+    Facts,
+    Ingredients,
+    Manifest,
+    Verdict,
+)
+from rounds.names import safe
+from rounds.scratch import scratch
+from rounds.settings import ROOT, settings
+from rounds.store import Store, open_store
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+K = TypeVar("K", bound="DataclassInstance")
+Also = Callable[[Reader, K], tuple[Facts, Any]]
+
+
+def step(
+    *,
+    reads: tuple[str, ...] = (),
+    knobs: type[K],
+    modules: tuple[str, ...] = (),
+    also: Also[K] | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Callable[[Callable[[Reader, Writer, K], Facts]], Step[K]]:
+    """Make a step of `main(read, write, knobs)`.
+
+    The fields of `knobs` are the sections of problem.yaml that it may read, `modules` the problem's own modules,
+    `also` whatever else decides the result (its first answer is part of the key, its second becomes `read.also`).
+    """
+    return lambda main: Step(main, reads, knobs, modules, also, dict(options or {}))
+
+
+@dataclass(frozen=True)
+class Step(Generic[K]):
+    main: Callable[[Reader, Writer, K], Facts]
+    reads: tuple[str, ...]
+    knobs: type[K]
+    modules: tuple[str, ...]
+    also: Also[K] | None
+    options: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        return Path(self.main.__code__.co_filename).stem
+
+    def command(self) -> None:
+        """`python -m jobs.<step>`: run, and leave with the exit code that says how it went."""
+        arguments = self._arguments(sys.argv[1:])
+        log.start(self.name, arguments["run"], settings().log)
+        signal.signal(signal.SIGTERM, _stop)
+        sys.exit(self._caught(arguments))
+
+    def _arguments(self, argv: list[str]) -> dict[str, Any]:
+        text = (sys.modules[self.main.__module__].__doc__ or "").strip()
+        parser = argparse.ArgumentParser(prog=f"python -m jobs.{self.name}", description=text, allow_abbrev=False)
+        parser.add_argument("--problem", required=True, help="a folder in problems/")
+        parser.add_argument(
+            "--run",
+            required=True,
+            type=safe,
+            help="the name of this pass of the pipeline",
+        )
+        parser.add_argument("--force", action="store_true", help="run even if nothing changed")
+        for name, meaning in self.options.items():
+            parser.add_argument(f"--{name}", default="", help=meaning)
+        arguments = vars(parser.parse_args(argv))
+        if not arguments["run"]:
+            parser.error("--run is empty; want a name such as 2026-11-20")
+        return arguments
+
+    def _caught(self, arguments: dict[str, Any]) -> int:
+        """The one place where a failure becomes an exit code."""
+        try:
+            return self.run(**arguments)
+        except RoundsError as error:
+            log.fail(str(error))
+            return error.exit_code
+        except MemoryError:
+            log.fail("out of memory. Give the step more, or a smaller table, and run it again.")
+            return CRASHED
+        except Exception as error:  # noqa: BLE001 - the last resort: say where it was, never what the message quotes
+            log.fail(_withheld(error))
+            return CRASHED
+
+    def run(self, problem: str, run: str, force: bool = False, **options: str) -> int:
+        """Do the step, or find that it was done; answers an exit code or raises one of `rounds.errors`."""
+        started = time.monotonic()
+        described = problems.problem(problem)
+        knobs = self.knobs(**{field.name: getattr(described, field.name) for field in dataclasses.fields(self.knobs)})
+        store = open_store(settings().store)
+        inputs = {
+            name: acceptable(places.read(store, places.manifest_path(problem, run, name)), name, run)
+            for name in self.reads
+        }
+        with scratch() as folder:
+            read = Reader(
+                problem,
+                run,
+                store,
+                folder,
+                inputs,
+                {name: options.get(name, "") for name in self.options},
+            )
+            extra, value, refusal = self._look(read, knobs)
+            ingredients = self._ingredients(described, inputs, extra)
+            if not force and refusal is None:
+                done = places.finished(store, problem, run, self.name, ingredients.key())
+                if done is not None:
+                    return self._again(store, done, run, started)
+            read = dataclasses.replace(read, also=value)
+            return self._work(read, knobs, ingredients, force, started, refusal)
+
+    def _look(self, read: Reader, knobs: K) -> tuple[Facts, Any, Refused | None]:
+        """What else decides the result; a refusal here is on record like one of the work itself."""
+        if self.also is None:
+            return {}, None, None
+        try:
+            return *self.also(read, knobs), None
+        except Refused as error:
+            return {}, None, error
+
+    def _ingredients(self, described: Problem, inputs: Mapping[str, Manifest], extra: Facts) -> Ingredients:
+        sections = {field.name for field in dataclasses.fields(self.knobs)}
+        modules = [
+            f"jobs.{self.name}",
+            *(f"problems.{described.name}.{name}" for name in self.modules),
+        ]
+        return Ingredients(
+            code=code.digests(modules, ROOT),
+            knobs=described.model_dump(mode="json", include=sections, by_alias=True, exclude_defaults=True),
+            packages=_packages(),
+            inputs={name: done.content.digest() for name, done in inputs.items()},
+            also=extra,
+        )
+
+    def _again(self, store: Store, done: Manifest, run: str, started: float) -> int:
+        origin = done.circumstances.same_as or done.run
+        reason = f"same as run {origin}, nothing changed"
+        circumstances = done.circumstances.model_copy(
+            update={
+                "why": (reason,),
+                "same_as": origin,
+                "started": _now(),
+                "seconds": _since(started),
+            }
+        )
+        places.publish(store, done.model_copy(update={"run": run, "circumstances": circumstances}))
+        log.say(reason)
+        return NOT_ASKED if done.content.verdict == "skipped" else DONE
+
+    def _work(
+        self,
+        read: Reader,
+        knobs: K,
+        ingredients: Ingredients,
+        force: bool,
+        started: float,
+        refusal: Refused | None,
+    ) -> int:
+        reasons = self._reasons(read, ingredients, force)
+        for reason in reasons:
+            log.say(f"runs: {reason}")
+        begun, write, verdict, message = _now(), Writer(read.scratch), "done", ""
+        try:
+            if refusal is not None:
+                raise refusal
+            facts, ending = self.main(read, write, knobs), None
+        except (Refused, NotAsked) as error:
+            verdict = "refused" if isinstance(error, Refused) else "skipped"
+            facts, message, ending = error.facts, str(error), error
+        kept, at = write.keep(read.store, read.problem, read.run, self.name)
+        content = Content(verdict=_verdict(verdict), files=kept, facts=facts, message=message)
+        circumstances = Circumstances(
+            why=reasons,
+            same_as=None,
+            read=ingredients,
+            places=at,
+            started=begun,
+            seconds=_since(started),
+            machine=f"{platform.system()} {platform.machine()}",
+            python=platform.python_version(),
+            rounds=version("rounds"),
+        )
+        made = Manifest(
+            problem=read.problem,
+            run=read.run,
+            step=self.name,
+            content=content,
+            circumstances=circumstances,
+        )
+        places.publish(read.store, made)
+        if ending is not None:
+            raise ending
+        log.say(f"done in {circumstances.seconds:.1f} s; {summary(facts)}")
+        return DONE
+
+    def _reasons(self, read: Reader, ingredients: Ingredients, force: bool) -> tuple[str, ...]:
+        own = places.read(read.store, places.manifest_path(read.problem, read.run, self.name))
+        last = own or places.read(read.store, places.last_path(read.problem, self.name))
+        gone = places.damaged(read.store, last) if last and last.circumstances.read == ingredients else []
+        return why.reasons(ingredients, last, damaged=gone, forced=force)
+
+
+def summary(facts: Facts) -> str:
+    """The plain facts in one line; nested ones are for `rounds show`."""
+    plain = {name: value for name, value in facts.items() if isinstance(value, int | float | str)}
+    return ", ".join(f"{name.replace('_', ' ')} {_figure(value)}" for name, value in plain.items())
+
+
+def _figure(value: float | str) -> str:
+    if isinstance(value, str | bool):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _verdict(word: str) -> Verdict:
+    return "refused" if word == "refused" else "skipped" if word == "skipped" else "done"
+
+
+def _packages() -> dict[str, str]:
+    """What is installed where this step runs, read off the folder names: each step's environment holds its own."""
+    folder = Path(sysconfig.get_path("purelib"))
+    names = (path.name.removesuffix(".dist-info").rsplit("-", 1) for path in folder.glob("*.dist-info"))
+    return {name: number for name, number in sorted(names) if name not in {"rounds", "pip", "uv"}}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)
+
+
+def _withheld(error: Exception) -> str:
+    """A crash without its message, which may quote a patient's value."""
+    if settings().debug:
+        return "".join(traceback.format_exception(error))
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(ROOT))]
+    at = f"{Path(frames[-1].filename).relative_to(ROOT)}:{frames[-1].lineno} in {frames[-1].name}" if frames else "?"
+    reason = error.strerror if isinstance(error, OSError) else "its message is withheld, it may quote a patient's value"
+    return f"crashed: {type(error).__name__} at {at}: {reason}. Run again; ROUNDS_DEBUG=1 shows everything."
+
+
+def _stop(signum: int, _: Any) -> None:
+    raise SystemExit(128 + signum)

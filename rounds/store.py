@@ -1,0 +1,129 @@
+"""The store: a folder or a bucket that holds every artefact, written atomically and read back checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.store import LocalStore, from_url
+
+from rounds.errors import Refused, StoreError
+from rounds.faults import point
+
+CHUNK = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Store:
+    """Every call passes a fault point before and after; nothing here ever overwrites half of an object."""
+
+    url: str
+    root: Path | None  # where the objects are files on this machine
+    backend: Any
+
+    def read(self, path: str) -> bytes | None:
+        """The object's bytes, or None where there is none."""
+        with self._call("read", path):
+            try:
+                return bytes(obstore.get(self.backend, path).bytes())
+            except FileNotFoundError:
+                return None
+
+    def write(self, path: str, content: bytes) -> None:
+        """Put a small object in one atomic step, over an older one if there is one."""
+        with self._call("write", path):
+            obstore.put(self.backend, path, content)
+
+    def claim(self, path: str, content: bytes) -> bool:
+        """Put an object only where there is none; False says that somebody else was first."""
+        with self._call("claim", path):
+            try:
+                obstore.put(self.backend, path, content, mode="create")
+            except AlreadyExistsError:
+                return False
+            return True
+
+    def upload(self, source: Path, path: str) -> None:
+        """Put a file of any size in one atomic step."""
+        with self._call("upload", path):
+            obstore.put(self.backend, path, source)
+
+    def download(self, path: str, target: Path) -> None:
+        """Bring an object of any size to a local file."""
+        with self._call("download", path), target.open("wb") as file:
+            for chunk in obstore.get(self.backend, path).stream(min_chunk_size=CHUNK):
+                file.write(chunk)
+
+    def digest(self, path: str) -> str | None:
+        """The sha256 of an object's bytes, or None where there is none."""
+        with self._call("digest", path):
+            if self.root is not None:
+                file = self.root / path
+                return sha256(file) if file.is_file() else None
+            try:
+                stream = obstore.get(self.backend, path).stream(min_chunk_size=CHUNK)
+            except FileNotFoundError:
+                return None
+            total = hashlib.sha256()
+            for chunk in stream:
+                total.update(chunk)
+            return total.hexdigest()
+
+    def paths(self, prefix: str) -> list[str]:
+        """The paths of all objects under a prefix, in order."""
+        with self._call("list", prefix):
+            return sorted(meta["path"] for batch in obstore.list(self.backend, prefix) for meta in batch)
+
+    def folders(self, prefix: str) -> list[str]:
+        """The names directly under a prefix that hold objects, in order."""
+        with self._call("folders", prefix):
+            found = obstore.list_with_delimiter(self.backend, prefix or None)["common_prefixes"]
+            return sorted(path.rsplit("/", 1)[-1] for path in found)
+
+    def delete(self, paths: list[str]) -> None:
+        """Remove objects."""
+        with self._call("delete", f"{len(paths)} objects"):
+            obstore.delete(self.backend, paths)
+
+    @contextmanager
+    def _call(self, verb: str, path: str) -> Iterator[None]:
+        point(f"before {verb} {path}")
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            reason = str(error).split("\n", 1)[0]
+            raise StoreError(
+                f"the store {self.url} could not {verb} {path}: {reason}. "
+                "See that it is there, has room and may be written, then run the step again."
+            ) from error
+        point(f"after {verb} {path}")
+
+
+def open_store(url: str) -> Store:
+    """The store at a URL: `file:///...` or `s3://bucket/prefix`."""
+    scheme = urlsplit(url).scheme
+    if scheme not in {"file", "s3"}:
+        raise Refused(f"STORE is '{url}'; want file:///a/folder or s3://bucket/prefix.")
+    try:
+        if scheme == "file":
+            root = Path(unquote(urlsplit(url).path))
+            return Store(url, root, LocalStore(root, mkdir=True))
+        return Store(url, None, from_url(url))
+    except (BaseError, OSError, ValueError) as error:
+        reason = str(error).split("\n", 1)[0]
+        raise StoreError(
+            f"the store {url} cannot be opened: {reason}. See that it is there and may be written."
+        ) from error
+
+
+def sha256(path: Path) -> str:
+    """The digest of a local file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
