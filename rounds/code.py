@@ -1,9 +1,10 @@
-"""The code that a step runs: which modules of this project it imports, and a digest of what they mean."""
+"""The code that a step runs: the modules of this project, by what they mean, and the packages, by version."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,13 @@ def digests(modules: list[str], root: Path) -> dict[str, str]:
         found[shown] = meaning(tree)
         waiting.extend(_imported(tree))
     return dict(sorted(found.items()))
+
+
+def packages() -> dict[str, str]:
+    """What is installed where this step runs, read off the folder names: each step's environment holds its own."""
+    folder = Path(sysconfig.get_path("purelib"))
+    names = (path.name.removesuffix(".dist-info").rsplit("-", 1) for path in folder.glob("*.dist-info"))
+    return {name: number for name, number in sorted(names) if name not in {"rounds", "pip", "uv"}}
 
 
 def meaning(tree: ast.AST) -> str:

@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
+
+from rounds.manifest import Facts
+from rounds.settings import ROOT, settings
 
 _log = logging.getLogger("rounds")
 
@@ -26,6 +31,28 @@ def say(text: str) -> None:
 
 def fail(text: str) -> None:
     _log.error(text)
+
+
+def in_words(facts: Facts) -> str:
+    """The plain facts in one line; nested ones are for `rounds show`."""
+    plain = {name: value for name, value in facts.items() if isinstance(value, int | float | str)}
+    return ", ".join(f"{name.replace('_', ' ')} {_figure(value)}" for name, value in plain.items())
+
+
+def _figure(value: float | str) -> str:
+    if isinstance(value, str | bool):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def withheld(error: Exception) -> str:
+    """A crash without its message, which may quote a patient's value."""
+    if settings().debug:
+        return "".join(traceback.format_exception(error))
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(ROOT))]
+    at = f"{Path(frames[-1].filename).relative_to(ROOT)}:{frames[-1].lineno} in {frames[-1].name}" if frames else "?"
+    reason = error.strerror if isinstance(error, OSError) else "its message is withheld, it may quote a patient's value"
+    return f"crashed: {type(error).__name__} at {at}: {reason}. Run again; ROUNDS_DEBUG=1 shows everything."
 
 
 class _Json(logging.Formatter):

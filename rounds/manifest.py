@@ -61,7 +61,6 @@ class Circumstances(_Part):
     seconds: float
     machine: str
     python: str
-    rounds: str
 
 
 class Manifest(_Part):

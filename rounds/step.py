@@ -7,13 +7,10 @@ import dataclasses
 import platform
 import signal
 import sys
-import sysconfig
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -107,7 +104,7 @@ class Step(Generic[K]):
             log.fail("out of memory. Give the step more, or a smaller table, and run it again.")
             return CRASHED
         except Exception as error:  # noqa: BLE001 - the last resort: say where it was, never what the message quotes
-            log.fail(_withheld(error))
+            log.fail(log.withheld(error))
             return CRASHED
 
     def run(self, problem: str, run: str, force: bool = False, **options: str) -> int:
@@ -156,7 +153,7 @@ class Step(Generic[K]):
         return Ingredients(
             code=code.digests(modules, ROOT),
             knobs=described.model_dump(mode="json", include=sections, by_alias=True, exclude_defaults=True),
-            packages=_packages(),
+            packages=code.packages(),
             inputs={name: done.content.digest() for name, done in inputs.items()},
             also=extra,
         )
@@ -188,7 +185,8 @@ class Step(Generic[K]):
         reasons = self._reasons(read, ingredients, force)
         for reason in reasons:
             log.say(f"runs: {reason}")
-        begun, write, verdict, message = _now(), Writer(read.scratch), "done", ""
+        begun, write, message = _now(), Writer(read.scratch), ""
+        verdict: Verdict = "done"
         try:
             if refusal is not None:
                 raise refusal
@@ -197,7 +195,7 @@ class Step(Generic[K]):
             verdict = "refused" if isinstance(error, Refused) else "skipped"
             facts, message, ending = error.facts, str(error), error
         kept, at = write.keep(read.store, read.problem, read.run, self.name)
-        content = Content(verdict=_verdict(verdict), files=kept, facts=facts, message=message)
+        content = Content(verdict=verdict, files=kept, facts=facts, message=message)
         circumstances = Circumstances(
             why=reasons,
             same_as=None,
@@ -207,7 +205,6 @@ class Step(Generic[K]):
             seconds=_since(started),
             machine=f"{platform.system()} {platform.machine()}",
             python=platform.python_version(),
-            rounds=version("rounds"),
         )
         made = Manifest(
             problem=read.problem,
@@ -219,7 +216,7 @@ class Step(Generic[K]):
         places.publish(read.store, made)
         if ending is not None:
             raise ending
-        log.say(f"done in {circumstances.seconds:.1f} s; {summary(facts)}")
+        log.say(f"done in {circumstances.seconds:.1f} s; {log.in_words(facts)}")
         return DONE
 
     def _reasons(self, read: Reader, ingredients: Ingredients, force: bool) -> tuple[str, ...]:
@@ -229,45 +226,12 @@ class Step(Generic[K]):
         return why.reasons(ingredients, last, damaged=gone, forced=force)
 
 
-def summary(facts: Facts) -> str:
-    """The plain facts in one line; nested ones are for `rounds show`."""
-    plain = {name: value for name, value in facts.items() if isinstance(value, int | float | str)}
-    return ", ".join(f"{name.replace('_', ' ')} {_figure(value)}" for name, value in plain.items())
-
-
-def _figure(value: float | str) -> str:
-    if isinstance(value, str | bool):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-
-
-def _verdict(word: str) -> Verdict:
-    return "refused" if word == "refused" else "skipped" if word == "skipped" else "done"
-
-
-def _packages() -> dict[str, str]:
-    """What is installed where this step runs, read off the folder names: each step's environment holds its own."""
-    folder = Path(sysconfig.get_path("purelib"))
-    names = (path.name.removesuffix(".dist-info").rsplit("-", 1) for path in folder.glob("*.dist-info"))
-    return {name: number for name, number in sorted(names) if name not in {"rounds", "pip", "uv"}}
-
-
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _since(started: float) -> float:
     return round(time.monotonic() - started, 3)
-
-
-def _withheld(error: Exception) -> str:
-    """A crash without its message, which may quote a patient's value."""
-    if settings().debug:
-        return "".join(traceback.format_exception(error))
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(ROOT))]
-    at = f"{Path(frames[-1].filename).relative_to(ROOT)}:{frames[-1].lineno} in {frames[-1].name}" if frames else "?"
-    reason = error.strerror if isinstance(error, OSError) else "its message is withheld, it may quote a patient's value"
-    return f"crashed: {type(error).__name__} at {at}: {reason}. Run again; ROUNDS_DEBUG=1 shows everything."
 
 
 def _stop(signum: int, _: Any) -> None:
