@@ -1,0 +1,62 @@
+# The project's verbs. What they make lies under .rounds; they need Python 3.11 to 3.13 and a package index, nothing else.
+PYTHON ?= python3
+PROBLEM ?= noshow
+PORT ?= 8080
+TESTS ?= tests
+export PROBLEM RUN SOURCE STORE PORT # what people type reaches a command as "$$RUN", never as $(RUN): no shell reads it
+
+STEPS := $(basename $(notdir $(wildcard jobs/[a-z]*.py)))
+BENCHES := $(filter-out measure,$(basename $(notdir $(wildcard bench/[a-z]*.py))))
+PROBLEMS := $(notdir $(patsubst %/,%,$(dir $(wildcard problems/*/problem.yaml))))
+IN := $(PYTHON) dags/launch/environment.py
+CONSOLE := $(PYTHON) dags/console.py
+ASKED = $(if $(SEARCH),--search) $(if $(FORCE),--force)
+STEP = --problem "$$PROBLEM" --run "$${RUN:-data}" $(if $(FORCE),--force)
+MAKEFLAGS += --no-print-directory
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: ## set up, then run the DAG train_noshow on simulated appointments and show what came of it
+	@$(MAKE) train PROBLEM=noshow RUN=demo SOURCE=
+
+train: setup ## run a problem's DAG: PROBLEM= SOURCE= RUN= SEARCH=1 FORCE=1
+	@$(CONSOLE) train "$$PROBLEM" --run "$$RUN" --source "$$SOURCE" $(ASKED)
+	@$(IN) rounds -- rounds show --problem "$$PROBLEM" "$${RUN:-latest}"
+
+all: setup ## train every problem: RUN= SEARCH=1 FORCE=1
+	@failed=; for problem in $(PROBLEMS); do $(MAKE) train PROBLEM="$$problem" SOURCE= || failed="$$failed $$problem"; done; \
+	test -z "$$failed" || { echo "these failed:$$failed"; exit 1; }
+
+data: ## ingest and validate alone, outside Airflow: PROBLEM= SOURCE= RUN= FORCE=1
+	@$(IN) ingest -- python -m jobs.ingest $(STEP)
+	@$(IN) validate -- python -m jobs.validate $(STEP)
+
+ui: setup ## Airflow in the browser, on this machine alone: PORT=
+	@$(CONSOLE) ui --port "$$PORT"
+
+setup: ## make every environment; the command `rounds` is then in .rounds/bin
+	@$(IN) airflow rounds $(STEPS)
+	@mkdir -p .rounds/bin && ln -sfn ../envs/rounds/bin/rounds .rounds/bin/rounds
+
+test: setup ## run the tests: TESTS=tests/dags
+	@$(IN) dev -- pytest $(TESTS)
+
+check: ## lint, format and types
+	@$(IN) dev airflow -- ruff check .
+	@$(IN) dev -- ruff format --check .
+	@$(IN) dev -- mypy --strict rounds problems jobs
+	@MYPYPATH=dags $(IN) dev -- mypy --strict --python-executable .rounds/envs/airflow/bin/python \
+		--disable-error-code import-untyped dags
+	@$(IN) dev -- shellcheck .ci/run
+	@$(if $(wildcard .github/workflows/*),$(IN) dev -- zizmor --offline --quiet .github/workflows)
+
+bench: ## measure, side by side with the usual ways: BENCHES=features
+	@for name in $(BENCHES); do $(IN) dev -- python -m "bench.$$name" || exit 1; done
+
+clean: ## remove environments, logs and caches; finished runs in .rounds/store stay
+	rm -rf .rounds/airflow .rounds/bin .rounds/cache .rounds/envs .rounds/logs .rounds/scratch .rounds/tools
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+.DEFAULT_GOAL := help
+.PHONY: help demo train all data ui setup test check bench clean
