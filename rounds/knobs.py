@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -112,14 +112,20 @@ class Column(Knobs):
         return self
 
 
+# A column, a number or a date.
+Bound = str | float | datetime.date
+
+_KINDS = {"integer": "number", "number": "number", "flag": "number", "date": "day", "timestamp": "day"}
+
+
 class Rule(Knobs):
     """One check beyond those that `columns` implies: of each row (`column`) or of the whole table (`table`)."""
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     column: str | None = None
     table: Literal["rows", "outcome_rate", "constant", "vanished", "drift"] | None = None
-    at_least: str | float | None = None
-    at_most: str | float | None = None
+    at_least: Bound | None = None
+    at_most: Bound | None = None
     between: Bounds | None = None
     action: Action = "refuse"
 
@@ -137,9 +143,30 @@ class Rule(Knobs):
             raise ValueError("want exactly one of at_least, at_most and between")
         if self.between is not None and self.between[0] > self.between[1]:
             raise ValueError(f"between is {list(self.between)}; want the lower bound first")
-        if self.table is not None and (isinstance(self.at_least, str) or isinstance(self.at_most, str)):
+        if self.table is not None and any(isinstance(bound, str | datetime.date) for bound in bounds):
             raise ValueError("the bound of a table rule is a number")
+        if self.column is not None and self.action == "warn":
+            raise ValueError("a check of each row sends rows to quarantine; leave action out")
+        if self.table == "drift" and self.at_most is None:
+            raise ValueError("table: drift wants at_most, the largest population stability index that is let pass")
         return self
+
+    def misfit(self, columns: Mapping[str, Column]) -> str | None:
+        """What is wrong with this rule's bounds for the types of its columns, if anything is."""
+        if self.column is None:
+            return None
+        own = columns[self.column].type
+        for bound in (self.at_least, self.at_most, self.between):
+            if isinstance(bound, str):
+                if _KINDS.get(own) is None or _KINDS.get(own) != _KINDS.get(columns[bound].type):
+                    return (
+                        f"compares {self.column} ({own}) with {bound} ({columns[bound].type}); want two days or numbers"
+                    )
+            elif isinstance(bound, datetime.date) and _KINDS.get(own) != "day":
+                return f"bounds {self.column} ({own}) by a date; want a column of type date or timestamp"
+            elif isinstance(bound, float | tuple) and _KINDS.get(own) != "number":
+                return f"bounds {self.column} ({own}) by a number; want a column of type integer, number or flag"
+        return None
 
 
 class Quarantine(Knobs):
@@ -216,6 +243,9 @@ class Problem(Knobs):
         for key, name, types in self._typed_names():
             if self.columns[name].type not in types:
                 raise ValueError(f"{key} is '{name}' of type {self.columns[name].type}; want {' or '.join(types)}")
+        for rule in self.checks.rules:
+            if (misfit := rule.misfit(self.columns)) is not None:
+                raise ValueError(f"validate.rules.{rule.id} {misfit}")
         raws = [column.raw for column in self.columns.values()]
         doubled = sorted({raw for raw in raws if raws.count(raw) > 1})
         if doubled:

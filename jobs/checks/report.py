@@ -1,0 +1,104 @@
+"""What was found, as one JSON value: everything that people are told, and no value of a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from jobs.checks.agreement import Agreement
+from jobs.checks.header import Header
+from jobs.checks.profile import Profile
+from jobs.checks.questions import Questions
+from jobs.checks.rows import Counts
+from jobs.checks.whole import Verdict
+from rounds.knobs import Column
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What is known of a table when every rule has been asked."""
+
+    counts: Counts
+    profile: Profile
+    verdicts: list[Verdict]
+    agreement: Agreement | None
+
+
+def refusals(checked: Checked, budget: float) -> list[str]:
+    """What stops the run, a sentence each."""
+    rows, bad = checked.counts.rows, checked.counts.bad
+    if rows == 0:
+        return ["the raw table has a header and no rows; want at least one row"]
+    found = [one.sentence for one in checked.verdicts if one.holds is False and one.check.action == "refuse"]
+    if bad / rows > budget:
+        most = sorted(broken(checked.counts).items(), key=lambda rule: (-rule[1], rule[0]))
+        told = ", ".join(f"{rule} by {count:,}" for rule, count in most)
+        found = found if bad < rows else []  # of no good row there is nothing more to say
+        share = f"{bad / rows:.4%}) broke a rule, and quarantine.at_most is {budget:.4%}"
+        found.insert(0, f"{bad:,} of {rows:,} rows ({share}: {told}")
+    return found
+
+
+def warnings(header: Header, checked: Checked) -> list[str]:
+    extra = [f"the raw table has the column '{name}', which nobody asked for; it is left out" for name in header.extra]
+    return extra + [one.sentence for one in checked.verdicts if one.holds is False and one.check.action == "warn"]
+
+
+def broken(counts: Counts) -> dict[str, int]:
+    """The rules that rows broke, and how many rows."""
+    return {rule: count for rule, count in counts.broken.items() if count}
+
+
+def unread(problem: str, header: Header, columns: Mapping[str, Column]) -> dict[str, Any]:
+    """The report on a table of which only the header could be looked at."""
+    return {**_head(problem, columns), "refusals": list(header.faults), "warnings": [], "rules": [], "table": []}
+
+
+def report(problem: str, header: Header, asked: Questions, checked: Checked, budget: float) -> dict[str, Any]:
+    counts, agreement = checked.counts, checked.agreement
+    opinions = {rule: asdict(opinion) for rule, opinion in agreement.opinions.items()} if agreement else {}
+    return {
+        **_head(problem, asked.columns),
+        "rows": counts.rows,
+        "good": counts.rows - counts.bad,
+        "quarantined": counts.bad,
+        "budget": budget,
+        "refusals": refusals(checked, budget),
+        "warnings": warnings(header, checked),
+        "rules": [
+            {
+                "id": check.id,
+                "column": check.column,
+                "wanted": check.wanted,
+                "broken": counts.broken[check.id],
+                "great_expectations": opinions.get(check.id),
+            }
+            for check in asked.rows
+        ],
+        "table": [
+            {
+                "id": one.check.id,
+                "wanted": one.check.wanted,
+                "found": one.found,
+                "holds": one.holds,
+                "action": one.check.action,
+                "great_expectations": opinions.get(one.check.id),
+            }
+            for one in checked.verdicts
+        ],
+        "great_expectations": {
+            "version": version("great-expectations"),
+            "rows": agreement.rows if agreement else 0,
+            "good": agreement.good if agreement else 0,
+        },
+    }
+
+
+def _head(problem: str, columns: Mapping[str, Column]) -> dict[str, Any]:
+    listed = [
+        {"name": name, "from": column.raw, "type": column.type, "known": column.known}
+        for name, column in columns.items()
+    ]
+    return {"problem": problem, "columns": listed}

@@ -1,0 +1,86 @@
+"""Every row against every rule: what was read from it, and which rules it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from jobs.checks.questions import Questions
+from jobs.checks.uniqueness import ROW, repeats
+from rounds.decoding import tidy, value
+from rounds.rules import broken, broken_by, text_of
+
+NUMBER, RULES = "row", "rules"  # in quarantine
+ROW_GROUP = 100_000  # fixed: by default it follows the number of threads
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Of rows: all, the bad ones, and those that break each rule."""
+
+    rows: int
+    bad: int
+    broken: Mapping[str, int]
+
+
+def decode(raw: pl.LazyFrame, asked: Questions) -> pl.LazyFrame:
+    """Row number, tidy texts and typed values of a raw table, under our names."""
+    texts, values = [], []
+    for name, column in asked.columns.items():
+        texts.append(tidy(pl.col(asked.names[name]), column, asked.spoken(name)).alias(text_of(name)))
+        values.append(value(pl.col(text_of(name)), column, asked.spoken(name)).alias(name))
+    return raw.select(texts).with_row_index(ROW, offset=1).with_columns(values)
+
+
+def mark(decoded: pl.LazyFrame, asked: Questions) -> pl.LazyFrame:
+    """Row number, values, and one column a rule that says which rows break it; `unique` is not judged here."""
+    marks = [broken(check).alias(broken_by(check)) for check in asked.rows if check.kind != "unique"]
+    return decoded.select(ROW, *asked.columns, *marks)
+
+
+def mark_repeats(marked: pl.LazyFrame, asked: Questions) -> pl.LazyFrame:
+    """The same with the rows that break `unique`."""
+    marks = []
+    for check in asked.rows:
+        if check.kind == "unique":
+            rows = repeats(marked, check.column, pl.struct(list(asked.columns)).hash())
+            marks.append(pl.col(ROW).is_in(rows.implode()).alias(broken_by(check)))
+    return marked.with_columns(marks)
+
+
+def is_bad(asked: Questions) -> pl.Expr:
+    return pl.any_horizontal(broken_by(check) for check in asked.rows)
+
+
+def count(marked: pl.LazyFrame, asked: Questions) -> Counts:
+    """How many rows there are, how many are bad, and how many break each rule."""
+    sums = [pl.col(broken_by(check)).sum() for check in asked.rows]
+    rows, bad, *broken = (
+        marked.select(pl.len(), is_bad(asked).sum().alias("bad"), *sums).collect(engine="streaming").row(0)
+    )
+    return Counts(rows, bad, {check.id: count for check, count in zip(asked.rows, broken, strict=True)})
+
+
+def good(marked: pl.LazyFrame, asked: Questions) -> pl.LazyFrame:
+    return marked.filter(~is_bad(asked)).select(list(asked.columns))
+
+
+def bad(raw: pl.LazyFrame, marked: pl.LazyFrame, asked: Questions) -> pl.LazyFrame:
+    """The rows for quarantine as the source has them, with their number there and the rules that they break."""
+    marks = [broken_by(check) for check in asked.rows]
+    ids = [pl.when(broken_by(check)).then(pl.lit(check.id)) for check in asked.rows]
+    cells = raw.rename({name: f"{name} (raw)" for name in raw.collect_schema() if name in {NUMBER, RULES}})
+    return (
+        pl.concat([marked.select(pl.col(ROW).alias(NUMBER), *marks), cells], how="horizontal")
+        .filter(is_bad(asked))
+        .with_columns(pl.concat_list(ids).list.drop_nulls().alias(RULES))
+        .drop(marks)
+    )
+
+
+def sink(table: pl.LazyFrame, target: Path) -> None:
+    """Stream a table to Parquet, equal rows to equal bytes."""
+    table.sink_parquet(target, row_group_size=ROW_GROUP, compression="zstd", engine="streaming")
