@@ -1,0 +1,104 @@
+"""A feature definition over a whole table: its columns as narrow numbers, histories, and the matrix in one pass."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import polars as pl
+
+from rounds.arithmetic import Columns
+from rounds.definition import Definition, parts
+from rounds.errors import Refused
+from rounds.history import history
+from rounds.knobs import Column
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+CHUNK = 1 << 17  # rows at a time: what is computed of them stays in the processor's cache
+
+
+def build_features(table: pl.DataFrame, definition: Definition) -> tuple[Array, Array]:
+    """The matrix of features, a row for each of the table's and 32 bits a number, and the outcomes."""
+    compacted = compact(table.lazy(), definition).collect()
+    found = matrix(compacted, histories(compacted, definition), definition)
+    return found, compacted.get_column(definition.outcome).to_numpy()
+
+
+def compact(table: pl.LazyFrame, definition: Definition) -> pl.LazyFrame:
+    """A typed table with what is missing filled, and every column that is read in as few bits as hold it."""
+    return table.with_columns(
+        narrow(name, column)
+        for name, column in definition.sections.columns.items()
+        if column.type not in {"identifier", "date", "timestamp"}
+    )
+
+
+def narrow(name: str, column: Column) -> pl.Expr:
+    """A column's values as they are kept: integers by their bounds, a category by its place in `in`."""
+    value = pl.col(name)
+    if column.within is not None:
+        return value.cast(pl.Enum(column.within), strict=False).to_physical().cast(pl.Int16).fill_null(-1)
+    if column.type == "category":
+        return value.cast(pl.Categorical(pl.Categories.random()))
+    if column.type == "number":
+        return pl.when(value.is_finite()).then(value).otherwise(0.0)
+    low, high = (0, 1) if column.type == "flag" else column.between or (-(2**63), 2**63)
+    kind = next((kind for kind, top in ((pl.Int8, 2**7), (pl.Int16, 2**15)) if -top <= low and high < top), pl.Int64)
+    return value.fill_null(0).cast(kind)
+
+
+def histories(compacted: pl.DataFrame, definition: Definition) -> dict[str, Array]:
+    """Word by word, what each row's entity did before the row's moment."""
+    when = definition.sections.when
+    for name in (when.booked, when.happens, definition.outcome, *definition.history.values()):
+        if missing := compacted.get_column(name).null_count():
+            raise Refused(f"column '{name}' is missing in {missing} rows; want none. Run 'validate' again.")
+    booked, happens = (day_numbers(compacted.get_column(name)) for name in (when.booked, when.happens))
+    cutoff = booked if definition.moment == "booking" else np.maximum(booked, happens - 1)
+    missed = compacted.get_column(definition.outcome).to_numpy()
+    return {
+        word: history(compacted.get_column(name), happens, missed, cutoff) for word, name in definition.history.items()
+    }
+
+
+def day_numbers(days: pl.Series) -> Array:
+    """Dates or timestamps as days since 1970-01-01."""
+    return days.cast(pl.Date).to_physical().to_numpy()
+
+
+def matrix(compacted: pl.DataFrame, past: dict[str, Array], definition: Definition) -> Array:
+    """The features of every row, computed in 64 bits and kept in 32."""
+    found = np.empty((compacted.height, len(definition.names)), np.float32)
+    for start in range(0, compacted.height, CHUNK):
+        stop = min(start + CHUNK, compacted.height)
+        found[start:stop] = features(compacted, past, slice(start, stop), definition).to_numpy()
+    return found
+
+
+def features(compacted: pl.DataFrame, past: dict[str, Array], rows: slice | Array, definition: Definition) -> pl.DataFrame:
+    """The features of some rows, a column each."""
+    table = compacted[rows].with_columns(
+        pl.Series(name, numbers[rows, at])
+        for word, numbers in past.items()
+        for at, name in enumerate(parts(word))
+    )
+    return table.lazy().select(expressions(definition)).collect()
+
+
+def expressions(definition: Definition) -> list[pl.Expr]:
+    """The definition as expressions over a compact table with histories."""
+    values = {name: wide(name, column) for name, column in definition.readable.items()}
+    values.update({name: pl.col(name).cast(pl.Int64) for word in definition.history for name in parts(word)})
+    return [
+        feature.cast(pl.Float64).cast(pl.Float32).alias(name)
+        for name, feature in definition.evaluate(values, Columns).items()
+    ]
+
+
+def wide(name: str, column: Column) -> pl.Expr:
+    """A compact column as the 64-bit number that definitions calculate with."""
+    if column.type == "number":
+        return pl.col(name)
+    if column.type == "timestamp":
+        return pl.col(name).to_physical() // 1_000_000
+    return pl.col(name).to_physical().cast(pl.Int64)
