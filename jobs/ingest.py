@@ -37,8 +37,9 @@ def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, Source]:
 )
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     source: Source = read.also
-    target = write.path("table.parquet")
-    SOURCES[source.kind].land(source, read, target)
+    whole = read.scratch / "landed.parquet"  # a table that is refused half way is not kept
+    SOURCES[source.kind].land(source, read, whole)
+    target = whole.rename(write.path("table.parquet"))
     landed = pl.scan_parquet(target, glob=False)
     rows = landed.select(pl.len()).collect().item()
     return {

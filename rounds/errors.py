@@ -28,6 +28,10 @@ class SourceError(RoundsError):
     """Where the raw table lies cannot be reached just now: a retry may help."""
 
 
+class RegistryError(RoundsError):
+    """MLflow cannot be reached, is full or may not be written: a retry may help."""
+
+
 class Refused(RoundsError):
     """The input, a knob or a gate says no: a retry does not help."""
 

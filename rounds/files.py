@@ -78,11 +78,15 @@ class Writer:
     def table(self, frame: pl.DataFrame, name: str = "table.parquet") -> None:
         frame.write_parquet(self.path(name))
 
-    def keep(self, store: Store, problem: str, run: str, step: str) -> tuple[dict[str, Kept], dict[str, str]]:
-        """Put every file in the store; answers what they are and where they lie."""
+    def keep(
+        self, store: Store, problem: str, run: str, step: str, *, refused: bool
+    ) -> tuple[dict[str, Kept], dict[str, str]]:
+        """Put every file in the store; answers what they are and where they lie. Refused work may lack some."""
         kept, places = {}, {}
         for name in sorted(self.names):
             local = self.path(name)
+            if refused and not local.exists():
+                continue
             kept[name] = Kept(sha256=sha256(local), bytes=local.stat().st_size)
             places[name] = file_path(problem, run, step, name, kept[name].sha256)
             store.upload(local, places[name])

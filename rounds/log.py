@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import re
 import sys
 import traceback
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
+from rounds.code import ROOMS
 from rounds.manifest import Facts
 from rounds.settings import ROOT, settings
 
@@ -23,6 +27,8 @@ def start(step: str, run: str, style: str) -> None:
     _log.setLevel(logging.INFO)
     _log.propagate = False
     logging.getLogger().addHandler(logging.NullHandler())
+    if not settings().debug:
+        warnings.simplefilter("ignore")
 
 
 def say(text: str) -> None:
@@ -45,14 +51,22 @@ def _figure(value: float | str) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def withheld(error: Exception) -> str:
+def withheld(error: BaseException) -> str:
     """A crash without its message, which may quote a patient's value."""
     if settings().debug:
         return "".join(traceback.format_exception(error))
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(str(ROOT))]
+    ours = tuple(f"{ROOT / room}{os.sep}" for room in ROOMS)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.startswith(ours)]
     at = f"{Path(frames[-1].filename).relative_to(ROOT)}:{frames[-1].lineno} in {frames[-1].name}" if frames else "?"
-    reason = error.strerror if isinstance(error, OSError) else "its message is withheld, it may quote a patient's value"
-    return f"crashed: {type(error).__name__} at {at}: {reason}. Run again; ROUNDS_DEBUG=1 shows everything."
+    return f"crashed: {type(error).__name__} at {at}: {_reason(error)}. Run again; ROUNDS_DEBUG=1 shows everything."
+
+
+def _reason(error: BaseException) -> str:
+    """What the operating system said, also where polars passes it on; nothing else of the message."""
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    number = error.errno if isinstance(error, OSError) else None
+    number = int(told[1]) if told else number
+    return os.strerror(number) if number else "its message is withheld, it may quote a patient's value"
 
 
 class _Json(logging.Formatter):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from rounds import manifest
+from rounds.errors import StoreError
 from rounds.manifest import Manifest
 from rounds.store import Store
 
@@ -31,14 +34,29 @@ def read(store: Store, path: str) -> Manifest | None:
     return None if raw is None else manifest.parse(raw, path)
 
 
+def going_path(problem: str) -> str:
+    return f"{problem}/.index/going.json"
+
+
 def publish(store: Store, done: Manifest) -> None:
     """Make a step's result known: its own manifest first, then the index; refused work is never found again."""
     raw = done.to_json()
     store.write(manifest_path(done.problem, done.run, done.step), raw)
+    # A prune says first what goes and then looks who needs it: one of us two sees the other.
+    lost = sorted(going(store, done.problem).intersection(done.circumstances.places.values()))
+    if lost or (done.circumstances.same_as is not None and (lost := _gone(store, done))):
+        raise StoreError(
+            f"{lost[0]} was just removed by a prune. Let it end, or repeat it, and run '{done.step}' again."
+        )
     if done.content.verdict == "refused":
         return
     store.write(key_path(done.problem, done.step, done.circumstances.read.key()), raw)
     store.write(last_path(done.problem, done.step), raw)
+
+
+def going(store: Store, problem: str) -> frozenset[str]:
+    """The files that a prune is removing just now: nobody may begin to refer to one."""
+    return frozenset(json.loads(store.read(going_path(problem)) or b"[]"))
 
 
 def finished(store: Store, problem: str, run: str, step: str, key: str) -> Manifest | None:
@@ -49,6 +67,7 @@ def finished(store: Store, problem: str, run: str, step: str, key: str) -> Manif
             found is not None
             and found.content.verdict != "refused"
             and found.circumstances.read.key() == key
+            and not going(store, problem).intersection(found.circumstances.places.values())
             and not damaged(store, found)
         ):
             return found
@@ -59,3 +78,10 @@ def damaged(store: Store, found: Manifest) -> list[str]:
     """The names of the files that are gone or altered."""
     places = found.circumstances.places
     return [name for name, kept in found.content.files.items() if store.digest(places[name]) != kept.sha256]
+
+
+def _gone(store: Store, done: Manifest) -> list[str]:
+    """The files that are no longer there; cheaper than `damaged`, which reads them."""
+    wanted = done.circumstances.places.values()
+    there = {path for folder in {place.rsplit("/", 1)[0] for place in wanted} for path in store.paths(folder)}
+    return [place for place in wanted if place not in there]

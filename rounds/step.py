@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import importlib
 import platform
 import signal
 import sys
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import problems
 from rounds import code, log, places, why
-from rounds.errors import CRASHED, DONE, NOT_ASKED, NotAsked, Refused, RoundsError
+from rounds.errors import CRASHED, DONE, NOT_ASKED, NotAsked, Refused, RegistryError, RoundsError
 from rounds.files import Reader, Writer, acceptable
 from rounds.knobs import Problem
 from rounds.manifest import (
@@ -46,13 +47,16 @@ def step(
     modules: tuple[str, ...] = (),
     also: Also[K] | None = None,
     options: Mapping[str, str] | None = None,
+    reuse: bool = True,
+    mirror: bool = False,
 ) -> Callable[[Callable[[Reader, Writer, K], Facts]], Step[K]]:
     """Make a step of `main(read, write, knobs)`.
 
     The fields of `knobs` are the sections of problem.yaml that it may read, `modules` the problem's own modules,
     `also` whatever else decides the result (its first answer is part of the key, its second becomes `read.also`).
+    A step without `reuse` looks at the world every time; one with `mirror` shows in MLflow what it did.
     """
-    return lambda main: Step(main, reads, knobs, modules, also, dict(options or {}))
+    return lambda main: Step(main, reads, knobs, modules, also, dict(options or {}), reuse, mirror)
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Step(Generic[K]):
     modules: tuple[str, ...]
     also: Also[K] | None
     options: dict[str, str]
+    reuse: bool
+    mirror: bool
 
     @property
     def name(self) -> str:
@@ -82,16 +88,15 @@ class Step(Generic[K]):
         parser.add_argument(
             "--run",
             required=True,
-            type=safe,
             help="the name of this pass of the pipeline",
         )
         parser.add_argument("--force", action="store_true", help="run even if nothing changed")
         for name, meaning in self.options.items():
             parser.add_argument(f"--{name}", default="", help=meaning)
         arguments = vars(parser.parse_args(argv))
-        if not arguments["run"]:
+        if not arguments["run"].strip():
             parser.error("--run is empty; want a name such as 2026-11-20")
-        return arguments
+        return {**arguments, "run": safe(arguments["run"])}
 
     def _caught(self, arguments: dict[str, Any]) -> int:
         """The one place where a failure becomes an exit code."""
@@ -103,7 +108,9 @@ class Step(Generic[K]):
         except MemoryError:
             log.fail("out of memory. Give the step more, or a smaller table, and run it again.")
             return CRASHED
-        except Exception as error:  # noqa: BLE001 - the last resort: say where it was, never what the message quotes
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - a panic of polars is no Exception, and it quotes values too
             log.fail(log.withheld(error))
             return CRASHED
 
@@ -128,7 +135,7 @@ class Step(Generic[K]):
             )
             extra, value, refusal = self._look(read, knobs)
             ingredients = self._ingredients(described, inputs, extra)
-            if not force and refusal is None:
+            if self.reuse and not force and refusal is None:
                 done = places.finished(store, problem, run, self.name, ingredients.key())
                 if done is not None:
                     return self._again(store, done, run, started)
@@ -194,7 +201,7 @@ class Step(Generic[K]):
         except (Refused, NotAsked) as error:
             verdict = "refused" if isinstance(error, Refused) else "skipped"
             facts, message, ending = error.facts, str(error), error
-        kept, at = write.keep(read.store, read.problem, read.run, self.name)
+        kept, at = write.keep(read.store, read.problem, read.run, self.name, refused=verdict == "refused")
         content = Content(verdict=verdict, files=kept, facts=facts, message=message)
         circumstances = Circumstances(
             why=reasons,
@@ -214,12 +221,25 @@ class Step(Generic[K]):
             circumstances=circumstances,
         )
         places.publish(read.store, made)
+        if self.mirror and verdict != "skipped":
+            self._show(read, ending)
         if ending is not None:
             raise ending
         log.say(f"done in {circumstances.seconds:.1f} s; {log.in_words(facts)}")
         return DONE
 
+    def _show(self, read: Reader, ending: RoundsError | None) -> None:
+        """Write the mirror. It is found by name, not imported: a change of the mirror makes no model anew."""
+        try:
+            importlib.import_module("rounds.mirror").after(read.store, read.problem, read.run)
+        except RegistryError as error:
+            if ending is None:
+                raise
+            log.fail(f"{error} Or say 'rounds mirror' later.")
+
     def _reasons(self, read: Reader, ingredients: Ingredients, force: bool) -> tuple[str, ...]:
+        if not self.reuse:
+            return ("it looks at the registry every time",)
         own = places.read(read.store, places.manifest_path(read.problem, read.run, self.name))
         last = own or places.read(read.store, places.last_path(read.problem, self.name))
         gone = places.damaged(read.store, last) if last and last.circumstances.read == ingredients else []

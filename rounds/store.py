@@ -96,6 +96,8 @@ class Store:
     def _call(self, verb: str, path: str) -> Iterator[None]:
         point(f"before {verb} {path}")
         try:
+            if self.root is not None and not self.root.is_dir():  # the backend would make it anew, without what it held
+                raise FileNotFoundError(f"the folder {self.root} is gone")
             yield
         except (BaseError, OSError) as error:
             reason = str(error).split("\n", 1)[0]
@@ -108,12 +110,13 @@ class Store:
 
 def open_store(url: str) -> Store:
     """The store at a URL: `file:///...` or `s3://bucket/prefix`."""
-    scheme = urlsplit(url).scheme
-    if scheme not in {"file", "s3"}:
+    parts = urlsplit(url)
+    scheme, path = parts.scheme, unquote(parts.path)
+    if scheme not in {"file", "s3"} or (scheme == "file" and (parts.netloc or not path.startswith("/"))):
         raise Refused(f"STORE is '{url}'; want file:///a/folder or s3://bucket/prefix.")
     try:
         if scheme == "file":
-            root = Path(unquote(urlsplit(url).path))
+            root = Path(path)
             return Store(url, root, LocalStore(root, mkdir=True))
         return Store(url, None, from_url(url))
     except (BaseError, OSError, ValueError) as error:

@@ -24,30 +24,30 @@ def reasons(now: Ingredients, last: Manifest | None, *, damaged: list[str], forc
 
 def differences(before: Ingredients, now: Ingredients) -> Iterator[str]:
     """One line a difference between what two runs of a step read."""
-    for key, old, new in _changes(before.knobs, now.knobs):
+    for key, old, new in changes(before.knobs, now.knobs):
         yield f"problem.yaml {key} {old} -> {new}"
-    for key, old, new in _changes(before.also, now.also):
-        yield f"{key} {_short(old)} -> {_short(new)}"
-    for path, old, new in _changes(before.code, now.code, nested=False):
+    for key, old, new in changes(before.also, now.also):
+        yield f"{key} {short(old)} -> {short(new)}"
+    for path, old, new in changes(before.code, now.code, nested=False):
         yield f"code {path} {_verb(old, new)}"
-    for name, old, new in _changes(before.packages, now.packages, nested=False):
+    for name, old, new in changes(before.packages, now.packages, nested=False):
         yield f"package {name} {old} -> {new}"
-    for step, _, _ in _changes(before.inputs, now.inputs, nested=False):
+    for step, _, _ in changes(before.inputs, now.inputs, nested=False):
         yield f"what '{step}' wrote changed"
 
 
 _NOTHING = "(none)"
 
 
-def _changes(before: Any, now: Any, prefix: str = "", *, nested: bool = True) -> Iterator[tuple[str, Any, Any]]:
+def changes(before: Any, now: Any, prefix: str = "", *, nested: bool = True) -> Iterator[tuple[str, Any, Any]]:
     """The leaves in which two JSON values differ, each with its dotted key."""
     if isinstance(before, dict) and isinstance(now, dict) and (nested or not prefix):
         for key in sorted(before.keys() | now.keys()):
             name = f"{prefix}.{key}" if prefix else key
-            yield from _changes(before.get(key, _NOTHING), now.get(key, _NOTHING), name, nested=nested)
+            yield from changes(before.get(key, _NOTHING), now.get(key, _NOTHING), name, nested=nested)
     elif isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         for i, (old, new) in enumerate(zip(before, now, strict=True)):
-            yield from _changes(old, new, f"{prefix}.{_label(new, i)}", nested=nested)
+            yield from changes(old, new, f"{prefix}.{_label(new, i)}", nested=nested)
     elif before != now:
         yield prefix, before, now
 
@@ -61,6 +61,8 @@ def _verb(old: Any, new: Any) -> str:
     return "is new" if old == _NOTHING else "is gone" if new == _NOTHING else "changed"
 
 
-def _short(value: Any) -> Any:
+def short(value: Any) -> Any:
     """A digest is told apart by its first characters."""
+    if isinstance(value, dict):
+        return {name: short(inner) for name, inner in value.items()}
     return value[:12] if isinstance(value, str) and len(value) == 64 else value

@@ -56,7 +56,7 @@ def land_table(path: Path, target: Path, scratch: Path) -> None:
         with path.open("rb") as file:
             head = file.read(4)
     if head == b"PAR1":
-        sink(_parquet(path), target)
+        _land_parquet(path, target)
     elif head in _NOT_TABLES or head[:2] == GZIP:
         kind = _NOT_TABLES.get(head, "packed twice")
         raise Refused(f"the source {path.name} is {kind}; want csv, csv.gz or Parquet. Export it as one of these.")
@@ -65,7 +65,9 @@ def land_table(path: Path, target: Path, scratch: Path) -> None:
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:
-    plain = scratch / path.name.removesuffix(".gz")
+    folder = scratch / "unpacked"  # of its own: the file may be called like another one in scratch
+    folder.mkdir(exist_ok=True)
+    plain = folder / path.name.removesuffix(".gz")
     try:
         with gzip.open(path) as packed, plain.open("wb") as file:
             shutil.copyfileobj(packed, file, 1024 * 1024)
@@ -83,18 +85,33 @@ def _parquet(path: Path) -> pl.LazyFrame:
     except (pl.exceptions.PolarsError, OSError) as error:
         raise Refused(f"the source {path.name} is a Parquet file that is damaged. Fetch it again.") from error
     for name, kind in schema.items():
-        if kind.is_nested() or kind == pl.Binary or kind == pl.Object:
+        if kind.is_nested() or kind in (pl.Binary, pl.Duration, pl.Object):
             raise Refused(f"the source {path.name} holds {kind} in column '{name}'; want plain values.")
     return table.select(pl.all().cast(pl.String))
+
+
+def _land_parquet(path: Path, target: Path) -> None:
+    table = _parquet(path)
+    try:
+        sink(table, target)
+    except pl.exceptions.PolarsError as error:
+        _unless_of_the_disk(error)
+        raise Refused(f"the source {path.name} is a Parquet file that is damaged. Fetch it again.") from error
+
+
+def _unless_of_the_disk(error: pl.exceptions.PolarsError) -> None:
+    """polars has one error for a damaged table and a full disk; of the latter a retry may rid us."""
+    if "(os error" in str(error):
+        raise error
 
 
 def _land_csv(path: Path, target: Path) -> None:
     names = _header(path)
     if len(names) == 1 and (other := next((mark for mark in ";\t|" if mark in names[0]), None)):
         raise Refused(f"the source {path.name} has one column, parted by {other!r} it seems; want a csv parted by ','.")
-    doubled = sorted({name for name in names if names.count(name) > 1})
-    if doubled:
-        raise Refused(f"the source {path.name} has the column '{doubled[0]}' twice; want each once.")
+    if not any(names):
+        raise Refused(f"the source {path.name} begins with an empty line; want a header. Remove what is above it.")
+    _check_doubled(path, names)
     try:
         sink(
             pl.scan_csv(
@@ -106,12 +123,19 @@ def _land_csv(path: Path, target: Path) -> None:
             target,
         )
     except pl.exceptions.PolarsError as error:
-        fault = _undecodable(path) or _ragged(path, len(names))
-        if fault is None:
-            raise
+        _unless_of_the_disk(error)
+        fault = _undecodable(path) or _ragged(path, len(names)) or "quotes or line ends stand where none should"
         raise Refused(
             f"the source {path.name} is no csv that can be read: {fault}. Mend or export it again."
         ) from error
+
+
+def _check_doubled(path: Path, names: list[str]) -> None:
+    """By place, not by name: without a header the names are a patient's values."""
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            first = names.index(name) + 1
+            raise Refused(f"the source {path.name} has one name for columns {first} and {i + 1}; want each name once.")
 
 
 def _header(path: Path) -> list[str]:

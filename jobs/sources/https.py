@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
+import shutil
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from jobs.sources.file import land_table
 from rounds.errors import Refused, SourceError
@@ -22,7 +25,9 @@ def fingerprint(source: Https, read: Reader) -> Facts:
 
 
 def land(source: Https, read: Reader, target: Path) -> None:
-    local = read.scratch / (Path(source.url.split("?")[0]).name or "table")
+    folder = read.scratch / "fetched"  # of its own: the file may be called like another one in scratch
+    folder.mkdir(exist_ok=True)
+    local = folder / (Path(urlsplit(source.url).path).name.strip(".") or "table")
     _download(source.url, local)
     found = sha256(local)
     if found != source.sha256:
@@ -38,13 +43,17 @@ def _download(url: str, local: Path) -> None:
             urllib.request.urlopen(url, timeout=TIMEOUT) as answer,
             local.open("wb") as file,
         ):
-            while chunk := answer.read(CHUNK):
-                file.write(chunk)
+            shutil.copyfileobj(answer, file, CHUNK)
+            wanted = answer.headers["Content-Length"]
+            if wanted is not None and file.tell() != int(wanted):
+                raise ConnectionError(f"the answer ended after {file.tell():,} of {int(wanted):,} bytes")
     except urllib.error.HTTPError as error:
         kind = SourceError if error.code >= 500 or error.code == 429 else Refused
         raise kind(
             f"{url} answers {error.code} {error.reason}. See that the address is right and may be read."
         ) from error
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+    except http.client.InvalidURL as error:
+        raise Refused(f"{url} is no address: {error}. Correct it.") from error
+    except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise SourceError(f"{url} cannot be reached: {reason}. Run again when it can.") from error

@@ -1,0 +1,36 @@
+"""What tests of steps stand on: a checkout to change, and steps that start fast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.checkout import Checkout, copied
+from tests.warm import Warm
+from tests.warm import warm as started
+
+# No test may fail for being slow.
+settings.register_profile("rounds", deadline=None)
+settings.load_profile("rounds")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A copy of the rooms for one test alone."""
+    return copied(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A copy of the rooms that no test changes; take `unchanged.at(tmp_path)`."""
+    return copied(tmp_path_factory.mktemp("unchanged"))
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Forks of a process that has the heavy libraries loaded."""
+    with started() as server:
+        yield server
