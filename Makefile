@@ -22,7 +22,7 @@ demo: ## set up, then run the DAG train_noshow on simulated appointments and sho
 
 train: setup ## run a problem's DAG: PROBLEM= SOURCE= RUN= SEARCH=1 FORCE=1
 	@$(CONSOLE) train "$$PROBLEM" --run "$$RUN" --source "$$SOURCE" $(ASKED)
-	@$(IN) rounds -- rounds show --problem "$$PROBLEM" "$${RUN:-latest}"
+	@$(IN) register -- rounds show --problem "$$PROBLEM" "$${RUN:-latest}"
 
 all: setup ## train every problem: RUN= SEARCH=1 FORCE=1
 	@failed=; for problem in $(PROBLEMS); do $(MAKE) train PROBLEM="$$problem" SOURCE= || failed="$$failed $$problem"; done; \
@@ -36,8 +36,8 @@ ui: setup ## Airflow in the browser, on this machine alone: PORT=
 	@$(CONSOLE) ui --port "$$PORT"
 
 setup: ## make every environment; the command `rounds` is then in .rounds/bin
-	@$(IN) airflow rounds $(STEPS)
-	@mkdir -p .rounds/bin && ln -sfn ../envs/rounds/bin/rounds .rounds/bin/rounds
+	@$(IN) airflow mlflow $(STEPS)
+	@mkdir -p .rounds/bin && ln -sfn ../envs/register/bin/rounds .rounds/bin/rounds
 
 test: setup ## run the tests: TESTS=tests/dags
 	@$(IN) dev -- pytest $(TESTS)

@@ -13,11 +13,12 @@ from launch import launch
 
 PROBLEMS = Path(__file__).resolve().parent.parent / "problems"
 RUN = "{{ params.run or run_id }}"
+SEARCH = "{{ '--search=yes' if params.search or dag_run.run_type == 'scheduled' else '' }}"
 
 PARAMETERS: dict[str, Any] = {
     "run": Param("", type="string", title="Run", description="A name for this run; empty: Airflow's run id."),
     "source": Param("", type="string", title="Source", description="File or URL of the raw table; empty: as usual."),
-    "search": Param(False, type="boolean", title="Search", description="Search for better knobs before training."),
+    "search": Param(False, type="boolean", title="Search", description="Search for better knobs; a scheduled run does."),
     "force": Param(False, type="boolean", title="Force", description="Run every step, even if nothing changed."),
 }
 
@@ -71,7 +72,23 @@ def training(problem: str, title: str, **settings: Any) -> DAG:
         def features() -> list[str]:
             return this
 
-        ingest >> validate >> features
+        @launch("tune")
+        def tune() -> list[str]:
+            return [*this, SEARCH]
+
+        @launch("train", trigger_rule="none_failed")  # also when nobody asked for a search
+        def train() -> list[str]:
+            return this
+
+        @launch("evaluate")
+        def evaluate() -> list[str]:
+            return this
+
+        @launch("register")
+        def register() -> list[str]:
+            return this
+
+        ingest >> validate >> features >> tune >> train >> evaluate >> register
 
     return flow()
 

@@ -3,4 +3,4 @@
 from rounds.lazy import defer
 
 # A step that finds nothing changed must not pay for the libraries that it would have worked with.
-defer("great_expectations", "numpy", "pandas", "polars")
+defer("great_expectations", "numpy", "pandas", "polars", "xgboost")

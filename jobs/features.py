@@ -39,9 +39,20 @@ def keys(knobs: Knobs) -> list[str]:
 
 def order(table: pl.DataFrame, knobs: Knobs) -> Array:
     """The rows by day, then booking, then their own number."""
-    by = dict.fromkeys([knobs.when.happens, knobs.when.booked, *keys(knobs)])
-    by.pop(knobs.outcome.column)
-    return table.select(pl.arg_sort_by(list(by), maintain_order=True)).to_series().to_numpy()
+    booked = table.get_column(knobs.when.booked).to_physical().to_numpy()
+    day = tables.day_numbers(table.get_column(knobs.when.happens)).astype(np.int64)
+    day = day - day.min()
+    day = day.astype(np.uint16) if day.max() < 2**16 else day  # short numbers are sorted by counting
+    found = np.argsort(booked)
+    found = found[np.argsort(day[found], kind="stable")]
+    follows = (np.diff(day[found]) == 0) & (np.diff(booked[found]) == 0)
+    tied = np.flatnonzero(np.append(follows, False) | np.append(False, follows))
+    if len(tied):
+        run = pl.Series("run", np.cumsum(~np.append(False, follows))[tied])
+        numbers = [name for name in keys(knobs) if knobs.columns[name].type == "identifier"]
+        rows = table.select(numbers)[found[tied]].with_columns(run, pl.Series("row", found[tied]))
+        found[tied] = rows.sort("run", *reversed(numbers), "row").get_column("row").to_numpy()
+    return found
 
 
 def chunks(table: pl.DataFrame, past: dict[str, Array], definition: Definition, knobs: Knobs) -> Iterator[pl.DataFrame]:

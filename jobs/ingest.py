@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from jobs.sources import SOURCES, chosen
+from rounds.errors import SourceError
 from rounds.files import Reader, Writer
 from rounds.knobs import Source
 from rounds.manifest import Facts
@@ -19,15 +20,11 @@ class Knobs:
     source: Source
 
 
-def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, Source]:
+def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, tuple[Source, Facts]]:
     """What the table is, known before a row of it is read."""
     source = chosen(read.options["source"] or settings().source or "", knobs.source)
-    return {
-        "source": {
-            "kind": source.kind,
-            **SOURCES[source.kind].fingerprint(source, read),
-        }
-    }, source
+    known = SOURCES[source.kind].fingerprint(source, read)
+    return {"source": {"kind": source.kind, **known}}, (source, known)
 
 
 @step(
@@ -36,9 +33,11 @@ def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, Source]:
     options={"source": "a path, https://...#sha256=..., or a .dvc pointer; otherwise SOURCE=, otherwise problem.yaml"},
 )
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
-    source: Source = read.also
+    source, known = read.also
     whole = read.scratch / "landed.parquet"  # a table that is refused half way is not kept
     SOURCES[source.kind].land(source, read, whole)
+    if SOURCES[source.kind].fingerprint(source, read) != known:
+        raise SourceError("the source changed while it was read. Run again when nobody writes to it.")
     target = whole.rename(write.path("table.parquet"))
     landed = pl.scan_parquet(target, glob=False)
     rows = landed.select(pl.len()).collect().item()

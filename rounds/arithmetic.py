@@ -70,33 +70,33 @@ class Columns:
 
     @staticmethod
     def where(condition: Value, then: Value, otherwise: Value) -> Value:
-        return pl.when(_truth(condition)).then(_wide(then)).otherwise(_wide(otherwise))
+        return pl.when(_truth(condition)).then(expression(then)).otherwise(expression(otherwise))
 
     @staticmethod
     def minimum(left: Value, right: Value) -> Value:
-        left, right = _wide(left), _wide(right)
+        left, right = expression(left), expression(right)
         return pl.when(left < right).then(left).otherwise(right)
 
     @staticmethod
     def maximum(left: Value, right: Value) -> Value:
-        left, right = _wide(left), _wide(right)
+        left, right = expression(left), expression(right)
         return pl.when(left > right).then(left).otherwise(right)
 
     @staticmethod
     def divide(value: Value, by: Value) -> Value:
-        value, by = _wide(value).cast(pl.Float64), _wide(by).cast(pl.Float64)
+        value, by = expression(value).cast(pl.Float64), expression(by).cast(pl.Float64)
         # polars divides by a constant through its reciprocal, which differs in the last digit; by a column it does not.
         quotient = value / (by + value * 0.0)
         return pl.when(quotient.is_finite()).then(quotient).otherwise(0.0)
 
     @staticmethod
     def log1p(value: Value) -> Value:
-        value = _wide(value).cast(pl.Float64)
+        value = expression(value).cast(pl.Float64)
         return pl.when(value > 0).then(value).otherwise(0.0).log1p()
 
 
-def _wide(value: Value) -> pl.Expr:
-    """An expression of 64 bits: polars gives a whole constant 32."""
+def expression(value: Value) -> pl.Expr:
+    """An expression as it is, a constant in 64 bits: polars gives a whole one 32."""
     if isinstance(value, pl.Expr):
         return value
     return pl.lit(float(value), pl.Float64) if isinstance(value, float) else pl.lit(int(value), pl.Int64)

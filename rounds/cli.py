@@ -18,12 +18,18 @@ from rounds import comparison, inventory, places, pruning, views, words
 from rounds.errors import CRASHED, DONE, RoundsError, StoreError
 from rounds.files import fetch
 from rounds.manifest import Manifest
+from rounds.releases import mirror, models, promote, rollback
 from rounds.settings import ROOT, settings
 from rounds.store import Store, open_store, sha256
 
 WIDTH = 100
 UNBROKEN = 10_000  # a file has no edge: a line a run, for grep and cut
 REPORT = "report.json"
+WORDS = {
+    "run": "a run's name, or 'latest'",
+    "step": "a step, such as validate",
+    "version": "a version's number, as 'rounds models' shows it",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -153,11 +159,15 @@ def _parser() -> argparse.ArgumentParser:
         (quarantine, "run"),
         (get, "run", "step"),
         (prune,),
+        (models,),
+        (promote, "version"),
+        (rollback,),
+        (mirror,),
     ):
         own = verbs.add_parser(verb.__name__, help=verb.__doc__, description=verb.__doc__, allow_abbrev=False)
         own.set_defaults(verb=verb)
         for name in names:
-            own.add_argument(name, help="a step, such as validate" if name == "step" else "a run's name, or 'latest'")
+            own.add_argument(name, type=_count if name == "version" else str, help=WORDS.get(name, WORDS["run"]))
         own.add_argument("--problem", help="needed where several problems have such a run")
         if verb is show:
             own.add_argument("--json", action="store_true", help="the manifests as they are")

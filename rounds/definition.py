@@ -96,7 +96,8 @@ class Definition:
         for word, visits, missed, last_day, last_missed in self._parts:
             known = pasts.get(word, FIRST).before(cutoff)
             values[visits], values[missed], values[last_day], values[last_missed] = known
-        return array("f", self.evaluate(values, Numbers).values())
+        # Adding 0.0 makes a negative zero positive, as on a table.
+        return array("f", [feature + 0.0 for feature in self.evaluate(values, Numbers).values()])
 
     def cutoff(self, booked: int, happens: int) -> int:
         """The first day whose outcomes are not known at the moment; the moment itself is on that day."""

@@ -4,36 +4,23 @@ from __future__ import annotations
 
 import datetime
 import math
-import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from rounds.modelling import Evaluate, Register, Train, Tune
+from rounds.sections import Knobs, Positive, Share
 
 Moment = Literal["booking", "day_before"]
 ColumnType = Literal["identifier", "integer", "number", "flag", "category", "date", "timestamp"]
 Action = Literal["warn", "refuse"]
 
 
-def _share(raw: Any) -> Any:
-    """`0.5%` and `0.005` are the same share."""
-    if isinstance(raw, str) and re.fullmatch(r"\d+(\.\d+)?%", raw):
-        return float(raw[:-1]) / 100
-    return raw
-
-
-Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1, allow_inf_nan=False)]
-Positive = Annotated[int, Field(gt=0)]
 Bounds = tuple[
     Annotated[float, Field(allow_inf_nan=False)],
     Annotated[float, Field(allow_inf_nan=False)],
 ]
-
-
-class Knobs(BaseModel):
-    """A part of `problem.yaml`: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class Simulate(Knobs):
@@ -234,6 +221,10 @@ class Problem(Knobs):
     checks: Annotated[Validate, Field(alias="validate")]
     features: Features
     split: Split
+    tune: Tune
+    train: Train
+    evaluate: Evaluate
+    registry: Annotated[Register, Field(alias="register")]
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:

@@ -34,8 +34,8 @@ def read(store: Store, path: str) -> Manifest | None:
     return None if raw is None else manifest.parse(raw, path)
 
 
-def going_path(problem: str) -> str:
-    return f"{problem}/.index/going.json"
+def going_path(problem: str, prune: str) -> str:
+    return f"{problem}/.index/going/{prune}.json"
 
 
 def publish(store: Store, done: Manifest) -> None:
@@ -45,9 +45,7 @@ def publish(store: Store, done: Manifest) -> None:
     # A prune says first what goes and then looks who needs it: one of us two sees the other.
     lost = sorted(going(store, done.problem).intersection(done.circumstances.places.values()))
     if lost or (done.circumstances.same_as is not None and (lost := _gone(store, done))):
-        raise StoreError(
-            f"{lost[0]} was just removed by a prune. Let it end, or repeat it, and run '{done.step}' again."
-        )
+        raise StoreError(f"{lost[0]} is being removed by a prune. Let that end, then run '{done.step}' again.")
     if done.content.verdict == "refused":
         return
     store.write(key_path(done.problem, done.step, done.circumstances.read.key()), raw)
@@ -56,7 +54,8 @@ def publish(store: Store, done: Manifest) -> None:
 
 def going(store: Store, problem: str) -> frozenset[str]:
     """The files that a prune is removing just now: nobody may begin to refer to one."""
-    return frozenset(json.loads(store.read(going_path(problem)) or b"[]"))
+    marks = store.paths(f"{problem}/.index/going")
+    return frozenset(path for mark in marks for path in json.loads(store.read(mark) or b"[]"))
 
 
 def finished(store: Store, problem: str, run: str, step: str, key: str) -> Manifest | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 from re import fullmatch
 from typing import Any
+from uuid import uuid4
 
 from rounds import places
 from rounds.errors import StoreError
@@ -54,19 +56,16 @@ def plan(store: Store, problem: str, keep: int, clock: Callable[[], datetime] = 
     named.update(chain.from_iterable(_places(done) for run in runs[keep:] for done in run.steps.values()))
     there = {each.path for each in found}
     old = {run.name for run in runs[keep:]}
+    left = [each for each in found if each.modified < old_enough and _is_left(each.path)]
     return Plan(
         problem,
-        runs[keep:],
-        [each for each in found if each.path in entries and not entries[each.path] <= wanted & there],
-        [each for each in found if is_manifest(each.path) and each.path.split("/")[1] in old],
-        [each for each in found if each.path in named - wanted],
-        [
-            each
-            for each in found
-            if each.modified < old_enough and _is_file(each.path) and each.path not in named | wanted
-        ],
-        [path for path in _staging(store, problem) if _modified(path) < old_enough],
-        frozenset(found),
+        runs=runs[keep:],
+        index=[each for each in found if each.path in entries and not entries[each.path] <= wanted & there],
+        manifests=[each for each in found if is_manifest(each.path) and each.path.split("/")[1] in old],
+        files=[each for each in found if each.path in named - wanted],
+        leftovers=[each for each in left if each.path not in named | wanted],
+        staging=[path for path in _staging(store, problem) if _modified(path) < old_enough],
+        before=frozenset(found),
     )
 
 
@@ -77,7 +76,7 @@ def apply(store: Store, planned: Plan) -> int:
     then what came to refer to it in the meantime is read, and its files stay; only then files go. A file that was
     written again is no longer ours.
     """
-    mark = places.going_path(planned.problem)
+    mark = places.going_path(planned.problem, uuid4().hex)
     store.write(mark, json.dumps([each.path for each in planned.files + planned.leftovers]).encode())
     _delete(store, planned.index)
     _delete(store, planned.manifests)
@@ -128,14 +127,18 @@ def _texts(value: Any) -> Iterator[str]:
         yield value
 
 
-def _is_file(path: str) -> bool:
-    """Whether it lies where steps put their files, under its digest; whatever else is in the store is not ours."""
-    return fullmatch(r"[^/]+/[^/.][^/]*/[^/]+/[^/]+\.[0-9a-f]{12}(\.[^/]*)?", path) is not None
+def _is_left(path: str) -> bool:
+    """Whether a step or a prune may have left it, a file under its digest or a mark; nothing else is ours."""
+    file, mark = r"[^/]+/[^/.][^/]*/[^/]+/[^/]+\.[0-9a-f]{12}(\.[^/]*)?", r"[^/]+/\.index/going/[0-9a-f]{32}\.json"
+    return fullmatch(f"{file}|{mark}", path) is not None
 
 
 def _staging(store: Store, problem: str) -> list[Path]:
     """Halves of objects that a killed step left, which a listing does not show."""
-    return [] if store.root is None else sorted((store.root / problem).glob("*/*/*#*"))
+    if store.root is None:
+        return []
+    walk = os.walk(store.root / problem)  # unlike glob it lets folders vanish meanwhile
+    return sorted(Path(folder, name) for folder, _, names in walk for name in names if "#" in name)
 
 
 def _modified(path: Path) -> datetime:

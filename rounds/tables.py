@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from rounds.arithmetic import Columns
+from rounds.arithmetic import Columns, expression
 from rounds.definition import Definition, parts
 from rounds.errors import Refused
 from rounds.history import history
@@ -82,17 +82,23 @@ def features(compacted: pl.DataFrame, past: dict[str, Array], rows: slice | Arra
         for word, numbers in past.items()
         for at, name in enumerate(parts(word))
     )
-    return table.lazy().select(expressions(definition)).collect()
+    found = table.lazy().select(expressions(definition))
+    return found.select(rounded(name, kind) for name, kind in found.collect_schema().items()).collect()
 
 
 def expressions(definition: Definition) -> list[pl.Expr]:
     """The definition as expressions over a compact table with histories."""
     values = {name: wide(name, column) for name, column in definition.readable.items()}
     values.update({name: pl.col(name).cast(pl.Int64) for word in definition.history for name in parts(word)})
-    return [
-        feature.cast(pl.Float64).cast(pl.Float32).alias(name)
-        for name, feature in definition.evaluate(values, Columns).items()
-    ]
+    return [expression(feature).alias(name) for name, feature in definition.evaluate(values, Columns).items()]
+
+
+def rounded(name: str, kind: pl.DataType) -> pl.Expr:
+    """A feature in 32 bits. polars may answer a - b by -(b - a), so the sign of a zero means nothing and goes."""
+    value = pl.col(name)
+    if kind.is_float():
+        value = pl.when(value == 0).then(0.0).otherwise(value)
+    return value.cast(pl.Float64).cast(pl.Float32)
 
 
 def wide(name: str, column: Column) -> pl.Expr:

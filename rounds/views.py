@@ -14,6 +14,7 @@ from rounds.comparison import Difference
 from rounds.inventory import Run
 from rounds.manifest import Manifest
 from rounds.pruning import Plan
+from rounds.scorecard import scorecard
 from rounds.words import count, facts, figure, seconds, size
 
 COLOURS = {"done": "green", "skipped": "dim", "refused": "red", "unreadable": "red", "stale": "yellow"}
@@ -79,7 +80,7 @@ def run(found: Run) -> Group:
         made.add_row(name, Text("unreadable", COLOURS["unreadable"]), "", "", "")
         notes.append(fault)
     title = Text(f"{found.problem}, run {found.name}, {found.when[:16].replace('T', ' ')} UTC", "bold")
-    return Group(title, made, *(Text(note) for note in notes))
+    return Group(title, made, *(Text(note) for note in notes), *scorecard(found))
 
 
 def _verdict(done: Manifest, stale: Sequence[str]) -> Text:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 
 def facts(found: dict[str, Any]) -> str:
-    """A step's facts in words; empty ones are left out."""
-    told = {name: value for name, value in found.items() if value not in ({}, [], "", None)}
+    """A step's facts in words; empty ones are left out, and so are tables: they have views of their own."""
+    told = {name: value for name, value in found.items() if value not in ({}, [], "", None) and not _is_table(value)}
     return ", ".join(f"{name.replace('_', ' ')} {_bracketed(value)}" for name, value in told.items())
+
+
+def _is_table(value: Any) -> bool:
+    rows = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return any(isinstance(row, dict | list) for row in rows)
 
 
 def _bracketed(value: Any) -> str:
@@ -30,6 +36,8 @@ def count(number: int, word: str) -> str:
 
 
 def figure(value: Any) -> str:
+    if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value):
+        return value[:12]
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

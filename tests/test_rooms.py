@@ -67,7 +67,7 @@ def test_every_step_has_its_dvc_stage() -> None:
 
 
 def test_every_step_is_a_task() -> None:
-    assert set(re.findall(r'@launch\("(\w+)"\)', (ROOT / "dags/training.py").read_text(encoding="utf-8"))) == STEPS
+    assert set(re.findall(r'@launch\("(\w+)"', (ROOT / "dags/training.py").read_text(encoding="utf-8"))) == STEPS
 
 
 def test_every_step_has_its_tests() -> None:

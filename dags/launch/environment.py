@@ -24,7 +24,7 @@ class NotMade(Exception):
 
 
 def python(group: str) -> Path:
-    """The interpreter of the group's own environment; `rounds` is the project with no group."""
+    """The interpreter of the group's own environment."""
     folder, wanted = HOME / "envs" / group, _wanted(group)
     once(folder, wanted, lambda lock, made: _sync(group, folder, made[:1] != wanted[:1], lock))
     return folder / "bin" / "python"
@@ -82,8 +82,6 @@ def _install(folder: Path, lock: int) -> None:
 
 
 def _selection(group: str) -> list[str]:
-    if group == "rounds":
-        return []
     return ["--only-group" if group in TOOLS else "--group", group]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --good: #2a7d46; --bad: #c0392b; --mild: #b9770e; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 66rem; margin: 2.5rem auto; padding: 0 1.5rem; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 74rem; margin: 2.5rem auto; padding: 0 1.5rem; }
 h1 { font-size: 1.5rem; margin-bottom: .2rem; } h2 { font-size: 1.1rem; margin-top: 2.2rem; }
 .verdict { border-left: .4rem solid var(--good); padding: .4rem 1rem; margin: 1rem 0; }
 .verdict.refused { border-color: var(--bad); }
@@ -49,18 +49,20 @@ def _verdict(report: dict[str, Any]) -> str:
 
 
 def _rows(report: dict[str, Any]) -> str:
+    """What was broken most stands first."""
     lines = [
         [
             f"<code>{_safe(rule['id'])}</code>",
+            f"<code>{_safe(rule['column'])}</code>",
             _safe(rule["wanted"]),
             f"{rule['broken']:,}",
             _share(rule["broken"], report["rows"]),
             _word(rule["broken"] == 0),
             _theirs(rule["great_expectations"]),
         ]
-        for rule in report["rules"]
+        for rule in sorted(report["rules"], key=lambda rule: -rule["broken"])
     ]
-    return _table(["Rule", "Wanted", "#Rows broken", "#Share", "Verdict", "Great Expectations"], lines)
+    return _table(["Rule", "Column", "Wanted", "#Rows broken", "#Share", "Verdict", "Great Expectations"], lines)
 
 
 def _whole(report: dict[str, Any]) -> str:
@@ -100,7 +102,7 @@ def _theirs(opinion: dict[str, Any] | None) -> str:
         return '<span class="quiet">not asked</span>'
     if opinion["broken"] is None or opinion["holds"]:
         return _word(opinion["holds"])
-    return f'<span class="broken">{opinion["broken"]:,} rows</span>'
+    return f'<span class="broken">broken by {opinion["broken"]:,}</span>'
 
 
 def _word(holds: bool | None, *, warns: bool = False) -> str:
@@ -127,7 +129,7 @@ def _list(lines: Sequence[str]) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.4%}" if whole else "-"
+    return f"{part / whole:.4%}" if part else "0%"
 
 
 def _safe(text: str) -> str:

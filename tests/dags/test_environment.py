@@ -51,15 +51,15 @@ def make(root: Path, *words: str) -> subprocess.Popen[str]:
 
 def made(root: Path, *words: str) -> str:
     """Make it, be sure that it is whole, and answer what was said."""
-    done = make(root, "rounds", *words)
+    done = make(root, "ingest", *words)
     said, wrong = done.communicate()
     assert done.returncode == 0, wrong
-    subprocess.run([root / ".rounds/envs/rounds/bin/python", "-c", MISSING], check=True)
+    subprocess.run([root / ".rounds/envs/ingest/bin/python", "-c", MISSING], check=True)
     return said + wrong
 
 
 def test_it_is_made_once_and_then_needs_no_uv(clone: Path) -> None:
-    assert made(clone) == "making .rounds/envs/rounds\n"
+    assert made(clone) == "making .rounds/envs/ingest\n"
     (clone / ".rounds/tools").unlink()
     assert made(clone, "--", "python", "-c", "import sys; print(sys.argv)", "a b") == "['-c', 'a b']\n"
 
@@ -68,30 +68,30 @@ def test_a_changed_lock_is_a_sync_and_a_moved_checkout_a_new_making(clone: Path)
     made(clone)
     project = clone / "pyproject.toml"
     project.write_text(project.read_text() + "\n# a remark\n")
-    assert made(clone) == "making .rounds/envs/rounds\n"
+    assert made(clone) == "making .rounds/envs/ingest\n"
     assert made(clone) == ""
     moved = clone.rename(clone.with_name("elsewhere"))
-    assert made(moved) == "making .rounds/envs/rounds\n"
-    first = (moved / ".rounds/envs/rounds/bin/rounds").read_text()
+    assert made(moved) == "making .rounds/envs/ingest\n"
+    first = (moved / ".rounds/envs/ingest/bin/rounds").read_text()
     assert str(moved) in first
     assert str(clone) not in first
 
 
 def test_eight_at_once(clone: Path) -> None:
-    makers = [make(clone, "rounds") for _ in range(8)]
+    makers = [make(clone, "ingest") for _ in range(8)]
     said = "".join(maker.communicate()[1] for maker in makers)
     assert [maker.returncode for maker in makers] == [0] * 8
-    assert said == "making .rounds/envs/rounds\n"
+    assert said == "making .rounds/envs/ingest\n"
     made(clone)
 
 
 @pytest.mark.parametrize("whom", ["the maker", "uv", "both"])
 def test_a_making_that_was_killed_is_mended(clone: Path, whom: str) -> None:
     moments = random.Random(whom)
-    folder = clone / ".rounds/envs/rounds"
+    folder = clone / ".rounds/envs/ingest"
     landed = 0
     while landed < 3:
-        maker = make(clone, "rounds")
+        maker = make(clone, "ingest")
         until(folder.exists)
         time.sleep(moments.uniform(0, 0.2))
         kill(maker, whom)

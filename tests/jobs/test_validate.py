@@ -20,7 +20,9 @@ from problems.noshow.simulate import simulate
 from rounds.errors import Refused
 from rounds.files import Writer
 from rounds.settings import ROOT
+from tests.checkout import Checkout
 from tests.corpus.tables import AGE, CASES, DAY, ID, PLACE, ROWS, WHO, Case, cells, sound
+from tests.warm import Warm
 
 # Great Expectations imports modules of a Python to come no more.
 pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
@@ -152,15 +154,35 @@ def test_what_moved_refuses_where_the_rule_says_so(tmp_path: Path) -> None:
         validated(women, tmp_path / "now", knobs(rules=rules), last)
 
 
+def test_a_run_is_held_against_the_last_good_one(unchanged: Checkout, warm: Warm, tmp_path: Path) -> None:
+    checkout = unchanged.at(tmp_path)
+    older = sound().with_columns((pl.col(AGE).cast(pl.Int64) // 2 + 60).cast(pl.String).alias(AGE))
+    sound().write_csv(tmp_path / "then.csv")
+    older.write_csv(tmp_path / "now.csv")
+    told = {}
+    for run, source in (("a", "then"), ("b", "now"), ("c", "now")):
+        for step in ("ingest", "validate"):
+            ended = warm.run(checkout, step, run, SOURCE=str(tmp_path / f"{source}.csv"))
+            assert ended.code == 0, ended.text
+        told[run] = checkout.content("validate", run)["facts"]["warnings"]
+    assert (told["a"], len(told["b"])) == ([], 1)
+    assert checkout.why("validate", "c") == ["same as run b, nothing changed"]
+    # Where that profile is gone the run is held against nothing, and runs again for it.
+    checkout.file("validate", "profile.json", "a").unlink()
+    assert warm.run(checkout, "validate", "c").code == 0
+    assert checkout.content("validate", "c")["facts"]["warnings"] == []
+
+
 def test_all_rows_stream(tmp_path: Path) -> None:
     """No part of the work on every row may hold a whole column: the table may be larger than memory."""
-    described, table = problems.problem("noshow"), sound()
-    asked = questions(
-        described.columns, described.outcome, described.checks, match(table.columns, described.columns).names
-    )
-    marked = rows.mark(rows.decode(table.lazy(), asked), asked).sink_parquet(tmp_path / "x.parquet", lazy=True)
-    plan = marked.show_graph(engine="streaming", plan_stage="physical", raw_output=True, show=False)
-    assert plan is not None and "with-row-index" in plan
+    described = problems.problem("noshow")
+    sound().write_parquet(tmp_path / "raw.parquet")
+    header = match(sound().columns, described.columns)
+    asked = questions(described.columns, described.outcome, described.checks, header.names)
+    marked = rows.mark(rows.decode(pl.scan_parquet(tmp_path / "raw.parquet"), asked), asked)
+    sink = marked.sink_parquet(tmp_path / "marked.parquet", lazy=True)
+    plan = sink.show_graph(engine="streaming", plan_stage="physical", raw_output=True, show=False)
+    assert plan is not None and 'label="with-row-index' in plan
     assert not [word for word in ("columnar-function", "in-memory", "fallback") if f'label="{word}' in plan]
 
 

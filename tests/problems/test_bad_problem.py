@@ -12,14 +12,18 @@ FILE = "problems/noshow/problem.yaml"
 # What is mistaken: the text that is replaced, by what, and what the sentence says after the file's name.
 MISTAKES = {
     "unknown key": ("title:", "titel: x\ntitle:", "titel is not a key that is known here"),
-    "unknown nested key": ("seed: 7", "seeds: 7, seed: 7", "source.seeds is not a key that is known here"),
+    "unknown nested key": (
+        "seed: 7, start",
+        "seeds: 7, seed: 7, start",
+        "source.seeds is not a key that is known here",
+    ),
     "missing key": ("who: patient_id\n", "", "who is missing; add it"),
     "text for a number": ("patients: 600", "patients: many", "source.patients is 'many'; want a whole number"),
     "a fraction for a number": ("patients: 600", "patients: 1.5", "source.patients is 1.5; want"),
     "a number out of range": ("patients: 600", "patients: -5", "source.patients is -5; want a number above 0"),
     "a list for text": ("title: Will", "title: [Will]\nmodel_: Will", "title is ['Will']; want text"),
-    "a share above one": ("at_most: 0.5%", "at_most: 150%", "want a number of at most 1"),
-    "a share that is no number": ("at_most: 0.5%", "at_most: .nan", "validate.quarantine.at_most is nan; want"),
+    "a share above one": ("{at_most: 0.5%", "{at_most: 150%", "want a number of at most 1"),
+    "a share that is no number": ("{at_most: 0.5%", "{at_most: .nan", "validate.quarantine.at_most is nan; want"),
     "unknown source": ("kind: simulate", "kind: guess", "source is"),
     "unknown moment": ("moment: day_before", "moment: day_after", "when.moment is 'day_after'; want"),
     "unknown type": ("from: Age, type: integer", "from: Age, type: whole", "columns.age.type is 'whole'; want"),

@@ -1,0 +1,1 @@
+"""How a challenger is held against the champion: both on the same rows, in pairs."""

@@ -1,0 +1,175 @@
+"""Judge the model on the last slice of time, gates and all.  Reads validate, features, train.  Writes report.html."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from jobs.judging import baselines, gates, parts
+from jobs.judging.curves import curves, roc
+from jobs.judging.exam import Exam
+from jobs.judging.gates import Verdict
+from jobs.judging.importance import importance
+from jobs.judging.rows import Rows, assemble, described
+from jobs.report.page import page
+from jobs.sentinel import watch
+from jobs.sentinel.repeats import repeated
+from jobs.sentinel.singles import single_aucs
+from jobs.sentinel.travel import Limits, travel
+from rounds import bundle
+from rounds.bundle import Bundle
+from rounds.errors import Refused
+from rounds.files import Reader, Writer
+from rounds.intervals import plain
+from rounds.knobs import Column, Outcome, Split, When
+from rounds.manifest import Facts
+from rounds.metrics import Operation, tally
+from rounds.modelling import Evaluate
+from rounds.step import step
+
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Knobs:
+    title: str
+    model: str
+    who: str
+    when: When
+    outcome: Outcome
+    columns: dict[str, Column]
+    split: Split
+    evaluate: Evaluate
+
+
+def judge(rows: Rows, fitted: Bundle, knobs: Knobs) -> tuple[Facts, list[Verdict], np.ndarray[Any, Any]]:
+    """Everything that is found on the test rows, the gates' verdicts, and the score of each row."""
+    asked, matrix = knobs.evaluate, rows.matrix(fitted.features)
+    use = Operation(fitted.thresholds["capacity"], fitted.knobs["capacity"])
+    outcome, who = rows.outcome[rows.test], rows.who[rows.test]
+    exam = Exam(fitted.score(matrix), outcome, who, use, asked.resamples, asked.seed)
+    whole = exam.take()
+    simpler = against(exam, rows)
+    lead, base = simpler["lead_time"].take(), simpler["base_rate"].take()
+    seen = sentinel(rows, matrix, fitted, knobs)
+    rivals = {"lead_time": lead.values, "base_rate": base.values}
+    verdicts = [
+        *gates.judge(asked.gates, whole.values, rivals),
+        *watch.verdicts(asked.gates.leakage, seen["travel"], seen["single_features"], seen["repeats"], len(rows.test)),
+    ]
+    above = plain(whole.values["auc"] - lead.values["auc"], whole.drawn["auc"] - lead.drawn["auc"])
+    later = rows.lead[rows.test] > 0
+    days = rows.typed.get_column(knobs.when.happens)[rows.test].cast(pl.Date)
+    found = {
+        "title": knobs.title,
+        "model": knobs.model,
+        "moment": knobs.when.moment,
+        "test": {
+            **exam.size,
+            "base_rate": exam.size["with_outcome"] / exam.size["rows"],
+            "first": str(days.min()),
+            "last": str(days.max()),
+        },
+        "use": asdict(use),
+        "limits": {"smallest": asked.smallest, "few": parts.FEW, "resamples": asked.resamples},
+        "metrics": whole.estimates(),
+        "baselines": {
+            "lead_time": lead.estimates(),
+            "base_rate": base.values,
+            "auc_above_lead_time": above,
+        },
+        "without_same_day": parts.judge("without same-day", "", exam.of(later), asked.smallest),
+        "slices": sliced(rows, exam, fitted, knobs),
+        "gates": verdicts,
+        "sentinel": seen,
+        "curves": {**curves(exam), "roc_lead_time": roc(tally(simpler["lead_time"].scores, outcome))},
+        "importance": dict(zip(fitted.features, importance(matrix, outcome, fitted.raw, asked.seed), strict=True)),
+    }
+    return rounded(found), verdicts, exam.scores
+
+
+def against(exam: Exam, rows: Rows) -> dict[str, Exam]:
+    """The same rows, scored by what needs no model."""
+    earlier = rows.earlier
+    before, lead = rows.outcome[earlier], rows.lead[earlier]
+    return {
+        "base_rate": exam.scored(baselines.base_rate(before, len(rows.test))),
+        "lead_time": exam.scored(baselines.lead_time(lead, before, rows.lead[rows.test])),
+    }
+
+
+def sentinel(rows: Rows, matrix: np.ndarray[Any, Any], fitted: Bundle, knobs: Knobs) -> dict[str, Any]:
+    """What the leakage sentinel finds, before it is judged."""
+    asked, definition = knobs.evaluate.gates.leakage, fitted.rebuild()
+    made = rows.features.select(fitted.features)
+    before, after = rows.typed[rows.earlier], rows.typed[rows.test]
+    return {
+        "travel": travel(rows.typed, made, rows.test, definition, Limits(asked.moments, asked.rows)),
+        "single_features": single_aucs(fitted.features, matrix, rows.outcome[rows.test]),
+        "repeats": repeated(before, after, knobs.columns, knobs.when, knobs.outcome),
+    }
+
+
+def sliced(rows: Rows, exam: Exam, fitted: Bundle, knobs: Knobs) -> list[dict[str, Any]]:
+    """The same figures for every part of every slice that was asked for."""
+    table = described(rows, knobs.who, fitted.rebuild())
+    return [
+        parts.judge(asked.name, part, exam.of(mine), knobs.evaluate.smallest)
+        for asked in knobs.evaluate.slices
+        for part, mine in parts.parts(asked, table)
+    ]
+
+
+def rounded(value: Any) -> Any:
+    """As JSON of few digits; what is not a number is none."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return rounded(asdict(value))
+    if isinstance(value, Mapping):
+        return {name: rounded(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(part) for part in value]
+    if isinstance(value, float):
+        return round(value, DIGITS) + 0.0 if math.isfinite(value) else None
+    return value
+
+
+def facts(found: Facts) -> Facts:
+    """What `rounds show` tells."""
+    gates = [{name: gate[name] for name in ("gate", "value", "bound", "verdict", "blocks")} for gate in found["gates"]]
+    return {
+        "rows": found["test"]["rows"],
+        "patients": found["test"]["patients"],
+        "first_day": found["test"]["first"],
+        "last_day": found["test"]["last"],
+        "metrics": found["metrics"],
+        "auc_without_same_day": (found["without_same_day"].get("metrics") or {}).get("auc"),
+        "auc_above_lead_time": found["baselines"]["auc_above_lead_time"],
+        "gates": gates,
+        "warnings": [gate["says"] for gate in found["gates"] if gate["verdict"] != "pass" and not gate["blocks"]],
+    }
+
+
+@step(reads=("validate", "features", "train"), knobs=Knobs)
+def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
+    fitted = bundle.load(lambda name: read.path("train", name))
+    features = read.table("features").collect()
+    rows = assemble(read.table("validate").collect(), features, knobs.who, fitted.rebuild(), knobs.split)
+    found, verdicts, scores = judge(rows, fitted, knobs)
+    unique = [name for name, column in knobs.columns.items() if column.unique]
+    keys = list(dict.fromkeys([*unique, knobs.when.happens, knobs.who, knobs.outcome.column]))
+    write.table(rows.features[rows.test].select(keys).with_columns(pl.Series("score", scores)), "scores.parquet")
+    write.json("metrics.json", found)
+    write.text("report.html", page(found))
+    if stopping := [verdict for verdict in verdicts if verdict.stops]:
+        said = "\n".join(verdict.says for verdict in stopping)
+        raise Refused(f"{len(stopping)} of {len(verdicts)} gates say no.\n{said}", facts=facts(found))
+    return facts(found)
+
+
+if __name__ == "__main__":
+    main.command()

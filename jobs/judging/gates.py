@@ -1,0 +1,61 @@
+"""The gates: a bound, the value that was found, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from rounds.modelling import Gate, Gates
+
+# Of these, less is better.
+LOSSES = {"brier", "log_loss", "ece"}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One gate's answer: `refuse` says not good enough, `alarm` too good to be true or not to be trusted."""
+
+    gate: str
+    value: float | None
+    bound: str
+    verdict: Literal["pass", "refuse", "alarm"]
+    blocks: bool
+    says: str = ""
+
+    @property
+    def stops(self) -> bool:
+        return self.blocks and self.verdict != "pass"
+
+
+def judge(gates: Gates, found: Mapping[str, float], simpler: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
+    """Every gate on a figure, in the order of `problem.yaml`."""
+    verdicts: list[Verdict] = []
+    for name in found:
+        gate = getattr(gates, name, None)
+        if isinstance(gate, Gate):
+            verdicts += _asked(name, gate, found[name], simpler)
+    return verdicts
+
+
+def _asked(name: str, gate: Gate, value: float, simpler: Mapping[str, Mapping[str, float]]) -> Iterator[Verdict]:
+    def verdict(bound: str, holds: bool, otherwise: Literal["refuse", "alarm"], advice: str) -> Verdict:
+        says = "" if holds else f"{name} is {value:.4g}, want {bound}. {advice}"
+        return Verdict(name, value, bound, "pass" if holds else otherwise, gate.blocks, says)
+
+    # a figure that is not a number holds no bound
+    if gate.at_least is not None:
+        yield verdict(f"at least {gate.at_least:g}", value >= gate.at_least, "refuse", _WEAK)
+    if gate.at_most is not None:
+        yield verdict(f"at most {gate.at_most:g}", value <= gate.at_most, "refuse", _WEAK)
+    if gate.better_than is not None:
+        other = simpler[gate.better_than][name]
+        better = value < other if name in LOSSES else value > other
+        rival = f"better than {gate.better_than.replace('_', ' ')} ({other:.4g})"
+        yield verdict(rival, better, "refuse", _WEAK)
+    if gate.alarm_above is not None:
+        yield verdict(f"at most {gate.alarm_above:g}, or it is too good", value <= gate.alarm_above, "alarm", _LEAK)
+
+
+_WEAK = "See report.html for where it fails; change features.py, train or the data."
+_LEAK = "Look for a feature that knows the outcome."

@@ -1,0 +1,176 @@
+"""Register the model, and make it champion if it may.  Reads validate, train, evaluate.  Writes registration.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from jobs.champions import rescored
+from jobs.champions.paired import Paired, Rows, compare
+from rounds import bundle, log, manifest, mirror
+from rounds.bundle import Bundle
+from rounds.errors import Refused
+from rounds.files import Reader, Writer, fetch
+from rounds.knobs import Column, Outcome
+from rounds.manifest import Facts
+from rounds.modelling import Register
+from rounds.registry import ANCHOR, ARCHIVED, CHAMPION, STAGING, Registry, Shelf, Version
+from rounds.step import step
+from rounds.tracking import open_tracking
+from rounds.turns import at_the_registry
+
+SCORES = "scores.parquet"
+TEST = "rounds.test"
+
+
+@dataclass(frozen=True)
+class Knobs:
+    model: str
+    who: str
+    outcome: Outcome
+    columns: dict[str, Column]
+    registry: Register
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """This run's model, and what it said of the last slice of time."""
+
+    read: Reader
+    knobs: Knobs
+    scores: pl.DataFrame
+
+    @property
+    def key(self) -> list[str]:
+        return [name for name, column in self.knobs.columns.items() if column.unique]
+
+    @property
+    def slice(self) -> str:
+        """A digest of the rows that models are compared on and of what came of them."""
+        rows = self.scores.select([*self.key, self.knobs.outcome.column]).cast(pl.String)
+        return manifest.digest(rows.rows())
+
+    def against(self, registry: Registry, rival: Version, rows: Rows, tests: int) -> Paired:
+        """Hold this model against a version of the registry."""
+        earlier = self._bundle(registry, rival)
+        other = rescored.scores(earlier, self.read.table("validate"), self.scores, self.key)
+        return compare(self.scores.get_column("score").to_numpy(), other, rows, self.knobs.registry.margin, tests)
+
+    def _bundle(self, registry: Registry, rival: Version) -> Bundle:
+        trained, folder = registry.trained(rival), self.read.scratch / f"version {rival.number}"
+        folder.mkdir(exist_ok=True)
+        return bundle.load(lambda name: fetch(self.read.store, trained, name, folder))
+
+    def rows(self) -> Rows:
+        who = self.scores.get_column(self.knobs.who).rank("dense").to_numpy().astype(np.int64) - 1
+        outcome = self.scores.get_column(self.knobs.outcome.column).to_numpy()
+        return Rows(outcome, who, self.knobs.registry.resamples, self.knobs.registry.seed)
+
+
+def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shelf) -> Facts:
+    """The champion test, made once for each champion, anchor and slice: later looks find it on the version."""
+    champion, anchor = shelf.by_alias(CHAMPION), shelf.by_alias(ANCHOR)
+    assert champion is not None and anchor is not None
+    question = {
+        "champion": champion.bundle,
+        "anchor": anchor.bundle,
+        "slice": candidate.slice,
+        "knobs": candidate.knobs.registry.model_dump(mode="json", exclude={"promotion"}),
+    }
+    known = _tested(version)
+    if known.get("question") == question:
+        return known
+    others = [_tested(each) for each in shelf.versions.values() if each.number != version.number]
+    made = [each["question"] for each in others if each]
+    tests = 1 + sum(each["anchor"] == anchor.bundle for each in made)
+    rows, found = candidate.rows(), {}
+    for name, rival, times in ((CHAMPION, champion, 1), (ANCHOR, anchor, tests)):
+        paired = candidate.against(registry, rival, rows, times)
+        found[name] = {
+            "version": rival.number,
+            "gain": paired.gain,
+            "at_least": paired.at_least,
+            "risk": paired.risk,
+            "passed": paired.passed,
+        }
+    answer = {
+        "question": question,
+        "against": found,
+        "uses_of_slice": 1 + sum(each["slice"] == question["slice"] for each in made),
+        "tests_of_anchor": tests,
+        "passed": all(each["passed"] for each in found.values()),
+    }
+    registry.tag(version, TEST, json.dumps(answer, sort_keys=True))
+    return answer
+
+
+def _tested(version: Version) -> dict[str, Any]:
+    return dict(json.loads(version.tags.get(TEST, "{}")))
+
+
+def decide(candidate: Candidate, registry: Registry, version: Version, shelf: Shelf) -> str | None:
+    """Make it champion if it may be; otherwise the sentence that says why not."""
+    number, automatic = version.number, candidate.knobs.registry.promotion == "auto"
+    if shelf.aliases.get(CHAMPION) == number:
+        return None
+    if version.stage == ARCHIVED:
+        return f"version {number} was champion before and was replaced; 'rounds promote {number}' brings it back"
+    registry.challenge(version)
+    if CHAMPION in shelf.aliases and not (answer := test(candidate, registry, version, shelf))["passed"]:
+        lost = {name: each for name, each in answer["against"].items() if not each["passed"]}
+        margin = candidate.knobs.registry.margin
+        said = [f"against the {name} its AUC may be {-each['at_least']:.4f} lower" for name, each in lost.items()]
+        return f"version {number} stays challenger: {' and '.join(said)}; at most {margin:g} is let pass"
+    if not automatic:
+        return f"version {number} may become champion: 'rounds promote {number}' does it"
+    registry.promote(number)
+    return None
+
+
+def tags(candidate: Candidate, digest: str) -> dict[str, str]:
+    """Where a version comes from, for whoever finds it in the registry."""
+    inputs = candidate.read.inputs
+    auc = inputs["evaluate"].content.facts["metrics"]["auc"]
+    return {
+        "stage": STAGING,
+        "rounds.run": candidate.read.run,
+        "rounds.bundle": digest,
+        "rounds.data": inputs["validate"].content.digest(),
+        "rounds.code": manifest.digest(inputs["train"].circumstances.read.code),
+        **{f"auc.{name}": f"{auc[name]:.4f}" for name in ("value", "low", "high")},
+    }
+
+
+@step(reads=("validate", "train", "evaluate"), knobs=Knobs, reuse=False, mirror=True)
+def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
+    loaded = bundle.load(lambda name: read.path("train", name))
+    candidate = Candidate(read, knobs, pl.read_parquet(read.path("evaluate", SCORES), glob=False))
+    tracking = open_tracking()
+    with at_the_registry(read.store, read.problem) as held:
+        registry = Registry(tracking.while_telling(held.beat), read.store, read.problem, knobs.model, held)
+        registry.heal()
+        registry.keep(read.inputs["train"])
+        mirrored = mirror.run(registry.tracking, read.store, read.problem, read.run)
+        if mirrored is None:
+            raise Refused(f"run {read.run} has no steps that go together. Run 'train' and 'evaluate' again.")
+        version = registry.add(mirrored, tags(candidate, loaded.digest))
+        refusal = decide(candidate, registry, version, registry.settle())
+        shelf = registry.settle()
+    found = facts(knobs.model, shelf, shelf.versions[version.number])
+    log.say(refusal or f"version {version.number} of {knobs.model} is champion")
+    write.json("registration.json", {**found, "why_not": refusal})
+    return found
+
+
+def facts(model: str, shelf: Shelf, version: Version) -> Facts:
+    """How the registry stands now: the same whoever brought it about, and however often it was looked at."""
+    test = {name: value for name, value in _tested(version).items() if name != "question"}
+    return {"model": model, "version": version.number, "stage": version.stage, **shelf.aliases, "test": test}
+
+
+if __name__ == "__main__":
+    main.command()

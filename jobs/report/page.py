@@ -1,0 +1,215 @@
+"""The page: verdict and gates first, then the figures, the plots and the parts of the people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+from jobs.report import plots
+from jobs.report.style import STYLE
+from jobs.report.words import FIGURES, MOMENTS, VERDICTS, figure
+
+Found = dict[str, Any]
+
+
+def page(found: Found) -> str:
+    """One self-contained page, equal bytes for equal figures."""
+    body = [
+        _head(found),
+        _section("Gates", _gates(found["gates"]), "What this model must be before it may be registered."),
+        _section("Figures", _figures(found), _of_whom(found)),
+        _section("Plots", _plots(found)),
+        _section("Parts of the people", plots.forest(found) + _parts(found), _PARTS.format(**found["limits"])),
+        _section("Knowing too much", _sentinel(found), _SENTINEL),
+        _section("What the words mean", _glossary()),
+    ]
+    head = (
+        f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{_t(found["title"])}</title>'
+    )
+    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body><main>\n' + (
+        "\n".join(body) + "\n</main></body></html>\n"
+    )
+
+
+def _head(found: Found) -> str:
+    stopping = [gate for gate in found["gates"] if gate["verdict"] != "pass" and gate["blocks"]]
+    warning = [gate for gate in found["gates"] if gate["verdict"] != "pass" and not gate["blocks"]]
+    if stopping:
+        names = ", ".join(dict.fromkeys(figure(gate["gate"]) for gate in stopping))
+        verdict, kind = f"Refused by {len(stopping)} of {len(found['gates'])} gates: {names}", "refuse"
+    else:
+        verdict, kind = f"All {len(found['gates'])} gates passed", "pass"
+        if warning:
+            verdict, kind = f"May be registered, with {len(warning)} of {len(found['gates'])} gates warning", "alarm"
+    sign = VERDICTS[kind][0]
+    recall, precision = (found["metrics"][f"{name}_at_capacity"] for name in ("recall", "precision"))
+    tiles = [
+        (f"{found['metrics']['auc']['value']:.3f}", "ROC-AUC", _range(found["metrics"]["auc"])),
+        (f"{precision['value']:.1%}", f"of calls right, calling {found['use']['capacity']:.0%}", _range(precision, 1)),
+        (f"{recall['value']:.1%}", "of outcomes found by these calls", _range(recall, 1)),
+        (f"{found['metrics']['ece']['value']:.3f}", "calibration error", _range(found["metrics"]["ece"])),
+    ]
+    shown = "".join(
+        f'<div class="tile"><b>{value}</b><span>{_t(name)}</span><small>{interval}</small></div>'
+        for value, name, interval in tiles
+    )
+    return (
+        f"<header><p>{_t(found['model'])}, judged</p><h1>{_t(found['title'])}</h1>"
+        f'<p class="verdict {kind}"><span>{sign}</span>{_t(verdict)}</p></header>\n<div class="tiles">{shown}</div>'
+    )
+
+
+def _gates(gates: list[Found]) -> str:
+    rows = []
+    for gate in gates:
+        sign, word = VERDICTS[gate["verdict"]]
+        if gate["verdict"] != "pass" and not gate["blocks"]:
+            word += ", does not block"
+        says = f'<p class="says">{_t(gate["says"])}</p>' if gate["says"] else ""
+        rows.append(
+            f"<tr><td>{_t(figure(gate['gate']))}</td><td class=n>{_value(gate)}</td><td>{_t(gate['bound'])}{says}</td>"
+            f'<td class="word {gate["verdict"]}"><span>{sign}</span>{word}</td></tr>'
+        )
+    return _table(("gate", "found", "wanted", "verdict"), rows)
+
+
+def _value(gate: Found) -> str:
+    if gate["value"] is None:
+        return "none"
+    if gate["gate"] == "time travel":
+        return f"{gate['value']:.0f}"
+    return f"{gate['value']:.2%}" if gate["gate"] == "repeated rows" else f"{gate['value']:.4f}"
+
+
+def _figures(found: Found) -> str:
+    lead, base = found["baselines"]["lead_time"], found["baselines"]["base_rate"]
+    rows = []
+    for name, (title, _) in FIGURES.items():
+        here, later = found["metrics"][name], found["without_same_day"]["metrics"][name]
+        rows.append(
+            f"<tr><td>{_t(title)}</td><td class=n><b>{_number(here['value'])}</b></td><td class=n>{_range(here)}</td>"
+            f"<td class=n>{_number(lead[name]['value'])}</td><td class=n>{_number(base[name])}</td>"
+            f"<td class=n>{_number(later['value'])}</td><td class=n>{_range(later)}</td></tr>"
+        )
+    heads = ("", "model", "95% interval", "lead time alone", "base rate", "without same-day", "95% interval")
+    gain = found["baselines"]["auc_above_lead_time"]
+    more = f"ROC-AUC above that of lead time alone: <b>{gain['value']:.3f}</b> ({_range(gain)}), on the same resamples."
+    return _table(heads, rows) + f"<p>{more}</p>"
+
+
+def _of_whom(found: Found) -> str:
+    test, use = found["test"], found["use"]
+    return (
+        f"{test['rows']:,} cases of {test['patients']:,} patients from {test['first']} to {test['last']}, later than "
+        f"every case that the model or its calibrator saw; {test['base_rate']:.1%} of them with the outcome. The "
+        f"prediction is made {MOMENTS[found['moment']]}. The clinic can call {use['capacity']:.0%}; the calling "
+        f"threshold is a risk of {use['threshold']:.1%}. Intervals come from "
+        f"{found['limits']['resamples']:,} resamples of whole patients."
+    )
+
+
+def _plots(found: Found) -> str:
+    shown = (
+        ("Can the risk be believed?", plots.reliability(found), _RELIABILITY),
+        (
+            "What do calls find?",
+            plots.gain(found),
+            "Cases are called from the highest risk down. The band is the 95% interval.",
+        ),
+        ("Does it tell cases apart?", plots.roc(found), "The further to the upper left, the better."),
+        (
+            "How often is a call right?",
+            plots.precision_recall(found),
+            "From few calls on the left to many on the right.",
+        ),
+        ("Is calling by the model worth it?", plots.decision(found), _DECISION),
+        ("What does it go by?", plots.importance(found), "Features that say the same share what they are worth."),
+    )
+    return (
+        '<div class="plots">'
+        + "".join(
+            f"<figure><h3>{_t(title)}</h3>{svg}<figcaption>{_t(says)}</figcaption></figure>"
+            for title, svg, says in shown
+        )
+        + "</div>"
+    )
+
+
+def _parts(found: Found) -> str:
+    rows = []
+    for part in found["slices"]:
+        name = f"<td>{_t(part['slice'].replace('_', ' '))}</td><td>{_t(part['part'])}</td>"
+        if part["too_small"]:
+            rows.append(f'<tr>{name}<td colspan="6" class="faint">too few cases to say</td></tr>')
+            continue
+        cells = [f"{part['rows']:,}", f"{part['with_outcome'] / part['rows']:.1%}"]
+        cells += [_number(part["metrics"][m]["value"]) for m in ("auc", "pr_auc", "brier", "ece", "recall_at_capacity")]
+        rows.append(
+            f"<tr>{name}{''.join(f'<td class=n>{cell}</td>' for cell in cells[:2])}"
+            + ("".join(f"<td class=n>{cell}</td>" for cell in cells[2:]) + "</tr>")
+        )
+    return _table(("", "", "cases", "with outcome", "ROC-AUC", "PR-AUC", "Brier", "ECE", "recall at capacity"), rows)
+
+
+def _sentinel(found: Found) -> str:
+    singles = sorted(found["sentinel"]["single_features"].items(), key=lambda item: (-item[1], item[0]))[:5]
+    best = ", ".join(f"{_t(name.replace('_', ' '))} {auc:.3f}" for name, auc in singles)
+    travel = found["sentinel"]["travel"]
+    lines = (
+        f"<b>Time travel.</b> The features of {travel['rows']:,} cases were made again from the table as it stood at "
+        f"{travel['moments']} moments: {len(travel['differing']) or 'none'} of them came out differently.",
+        f"<b>Single features.</b> The strongest by themselves (ROC-AUC): {best}.",
+        f"<b>Repeats.</b> {found['sentinel']['repeats']:,} cases repeat an earlier one under another id and day.",
+    )
+    return "".join(f"<p>{line}</p>" for line in lines)
+
+
+def _glossary() -> str:
+    terms = "".join(f"<dt>{_t(title)}</dt><dd>{_t(says)}</dd>" for title, says in FIGURES.values())
+    return f"<dl>{terms}</dl>"
+
+
+def _section(title: str, content: str, says: str = "") -> str:
+    lead = f'<p class="lead">{_t(says)}</p>' if says else ""
+    return f"<section><h2>{_t(title)}</h2>{lead}{content}</section>"
+
+
+def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
+    top = "".join(f"<th>{_t(head)}</th>" for head in heads)
+    return (
+        f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>\n' + "\n".join(rows) + "</tbody></table></div>"
+    )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _range(figure: Found, percent: int = 0) -> str:
+    if figure["low"] is None:
+        return "–"
+    form = ".1%" if percent else ".3f"
+    return f"{figure['low']:{form}} to {figure['high']:{form}}"
+
+
+def _t(text: str) -> str:
+    return escape(str(text))
+
+
+_RELIABILITY = (
+    "Each dot is a tenth of the cases, from the lowest risk to the highest; on the dashed line, what was said is what "
+    "happened. Upright lines are 95% intervals; the bars below show how often each risk is given."
+)
+_DECISION = (
+    "If a call is worth making from this risk on: outcomes found a case, less the vain calls at that price. The model "
+    "is of use where its line is above the others."
+)
+_PARTS = (
+    "The same model on parts of the same cases. Of a part with fewer than {smallest} cases, or fewer than {few} with "
+    "or without the outcome, nothing is told."
+)
+_SENTINEL = (
+    "A model that looks into the future is good on paper only. Three checks: do features change when what was not yet "
+    "known is taken away, does one feature nearly give the answer, and do test cases repeat earlier ones?"
+)

@@ -1,0 +1,123 @@
+"""Fit the model, calibrate it on a later slice of time.  Reads features, tune.  Writes the bundle's three files."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import TypeAdapter
+
+from rounds import calibration, reference
+from rounds.bundle import Bundle, Sections
+from rounds.errors import Refused
+from rounds.families import FAMILIES
+from rounds.files import Reader, Writer
+from rounds.knobs import Column, Features, Outcome, Split, When
+from rounds.manifest import Facts
+from rounds.matrix import feature_names, matrix, outcomes
+from rounds.modelling import Train
+from rounds.slices import cut, proof
+from rounds.step import step
+
+
+@dataclass(frozen=True)
+class Knobs:
+    columns: dict[str, Column]
+    who: str
+    when: When
+    outcome: Outcome
+    features: Features
+    split: Split
+    train: Train
+
+
+def fit(table: pl.DataFrame, knobs: Knobs, definition: str, problem: str) -> tuple[Bundle, Facts]:
+    """A bundle and how it came about; the rows of the test slice are counted and otherwise not looked at."""
+    slices = cut(table.get_column(knobs.split.by).cast(pl.Date), knobs.split)
+    fitting, calibrating = (slices.rows(table, knobs.split.by, name) for name in ("fit", "calibrate"))
+    names, family = feature_names(table), FAMILIES[knobs.train.family]
+    seen, had = matrix(fitting, names), outcomes(fitting, knobs.outcome.column, "the fit slice")
+    model = family.fit(family.data(seen, had), knobs.train, knobs.train.threads)
+
+    margins = family.scorer(model)(matrix(calibrating, names))
+    had = outcomes(calibrating, knobs.outcome.column, "the calibrate slice")
+    calibrator, choice = calibration.choose(margins, had, later(calibrating.get_column(knobs.split.by)))
+    scores = calibrator(margins)
+    call = threshold(scores, knobs.train.capacity)
+    bundle = Bundle(
+        problem=problem,
+        family=knobs.train.family,
+        features=names,
+        model=model,
+        calibrator=calibrator,
+        thresholds={"capacity": call},
+        definition=definition,
+        sections=_sections(knobs),
+        reference=reference.statistics(names, seen, scores),
+        knobs=knobs.train.model_dump(mode="json", exclude={"threads"}),
+    )
+    facts = {
+        "bundle": bundle.digest,
+        "features": len(names),
+        "slices": proof(table, knobs.split.by, slices),
+        "calibrator": choice,
+        "thresholds": bundle.thresholds,
+        "called": int(np.sum(scores >= call)) / len(scores),
+        "knobs": bundle.knobs,
+    }
+    return bundle, facts
+
+
+def later(days: pl.Series) -> Any:
+    """Which rows lie in the later half of the calibrate slice, by whole days."""
+    found, rows = np.unique(days.cast(pl.Date).cast(pl.Int32).to_numpy(), return_counts=True)
+    if len(found) < 2:
+        raise Refused(
+            "the calibrate slice has 1 day; want at least 2, so that isotonic and Platt are told apart on the later. "
+            "Give split.calibrate a larger share, or bring a table of more days."
+        )
+    half = int(np.argmax(np.cumsum(rows) * 2 >= len(days)))
+    return days.cast(pl.Date).cast(pl.Int32).to_numpy() >= found[max(half, 1)]
+
+
+def threshold(scores: Any, capacity: float) -> float:
+    """The lowest score at or above which no more than this share of the rows lies, and never above the highest."""
+    distinct, rows = np.unique(scores, return_counts=True)
+    above = np.cumsum(rows[::-1])[::-1]
+    fits = np.flatnonzero(above <= capacity * len(scores))
+    return float(distinct[fits[0] if len(fits) else -1])
+
+
+def _sections(knobs: Knobs) -> Facts:
+    wanted = Sections(knobs.columns, knobs.who, knobs.when, knobs.outcome, knobs.features)
+    return dict(TypeAdapter(Sections).dump_python(wanted, mode="json", by_alias=True, exclude_defaults=True))
+
+
+def shipped(read: Reader, _: Knobs) -> tuple[Facts, str]:
+    """The definition goes into the bundle word for word, so its every word decides the result."""
+    text = Path(str(read.module("features").__file__)).read_text(encoding="utf-8")
+    return {"definition": hashlib.sha256(text.encode()).hexdigest()}, text
+
+
+@step(reads=("features", "tune"), knobs=Knobs, modules=("features",), also=shipped)
+def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
+    searched = read.inputs["tune"].content.verdict == "done"
+    if searched:
+        better = knobs.train.model_copy(update=read.facts("tune")["best"])
+        knobs = Knobs(**{**vars(knobs), "train": better})
+    bundle, facts = fit(read.table("features").collect(), knobs, read.also, read.problem)
+    if (wanted := bundle.rebuild().names) != bundle.features:
+        raise Refused(
+            f"features.py gives {', '.join(wanted)}, and the features table has {', '.join(bundle.features)}. "
+            "Run 'features' again."
+        )
+    bundle.save(write)
+    return {**facts, "searched": searched}
+
+
+if __name__ == "__main__":
+    main.command()

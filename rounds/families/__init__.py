@@ -1,0 +1,33 @@
+"""Model families: one module each, all with the same functions, told apart by `train.family`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
+
+from rounds.families import xgboost
+from rounds.modelling import Train
+
+Array: TypeAlias = Any
+
+
+class Family(Protocol):
+    FILE: str
+
+    def data(self, matrix: Array, outcomes: Array) -> Any:
+        """Rows in the shape that `fit` reads, made once and used for any number of fits."""
+
+    def fit(self, data: Any, knobs: Train, threads: int) -> bytes:
+        """A model of these rows: equal bytes for equal rows and knobs, whatever the number of threads."""
+
+    def scorer(self, model: bytes) -> Callable[[Array], Array]:
+        """From a matrix to log odds."""
+
+    def weight(self, outcomes: Array, knobs: Train) -> float:
+        """How many times a row of outcome 1 counts."""
+
+    def importance(self, model: bytes) -> dict[int, float]:
+        """How much each feature that was used, by its place, added to the fit."""
+
+
+FAMILIES: Mapping[str, Family] = {"xgboost": xgboost}

@@ -1,0 +1,145 @@
+"""The raw table comes in exactly as its source spells it, or is refused in a sentence."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.checkout import Checkout, Ended
+from tests.jobs.bad_sources import BAD, ODD, parquet, quoted
+from tests.warm import Warm
+
+
+@pytest.fixture
+def here(unchanged: Checkout, tmp_path: Path) -> Checkout:
+    return unchanged.at(tmp_path)
+
+
+def ingested(here: Checkout, warm: Warm, name: str, content: bytes) -> Ended:
+    folder = here.place / "raw"
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes(content)
+    return warm.run(here, "ingest", SOURCE=str(folder / name))
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_no_table_is_refused(here: Checkout, warm: Warm, case: str) -> None:
+    bad = BAD[case]
+    sentence = ingested(here, warm, bad.name, bad.content()).sentence(2)
+    assert re.search(bad.said, sentence)
+    content = here.content("ingest")
+    assert (content["verdict"], content["files"]) == ("refused", {})
+    assert sentence == f"ingest: {content['message']}"
+
+
+@pytest.mark.parametrize("case", ODD)
+def test_what_is_odd_passes_exactly(here: Checkout, warm: Warm, case: str) -> None:
+    odd = ODD[case]
+    ended = ingested(here, warm, odd.name, odd.content())
+    assert ended.code == 0, ended.text
+    table = pl.read_parquet(here.file("ingest", "table.parquet"))
+    assert set(table.schema.values()) == {pl.String}
+    assert table.rows() == odd.rows
+
+
+def test_a_source_that_is_not_there(here: Checkout, warm: Warm) -> None:
+    missing, folder = here.place / "missing.csv", here.place
+    for path in (missing, folder):
+        assert "is not a file" in warm.run(here, "ingest", SOURCE=str(path)).sentence(2)
+
+
+@pytest.mark.parametrize(
+    "typed", ["ftp://host/a.csv", "https://host/a.csv", "https://host/a.csv#sha256=123", "s3://b/a"]
+)
+def test_a_source_of_no_known_kind(here: Checkout, warm: Warm, typed: str) -> None:
+    assert f"the source '{typed.split('#')[0]}" in warm.run(here, "ingest", SOURCE=typed).sentence(2)
+
+
+def test_a_source_that_may_not_be_read(here: Checkout, warm: Warm) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    path = here.place / "secret.csv"
+    path.write_text("a,b\n1,2\n", encoding="utf-8")
+    path.chmod(0)
+    assert "cannot be read" in warm.run(here, "ingest", SOURCE=str(path)).sentence(1)
+
+
+def test_the_option_wins_over_the_environment(here: Checkout, warm: Warm) -> None:
+    one, two = here.place / "one.csv", here.place / "two.csv"
+    one.write_text("a\n1\n", encoding="utf-8")
+    two.write_text("a\n1\n2\n", encoding="utf-8")
+    assert warm.run(here, "ingest", "a", "--source", str(two), SOURCE=str(one)).code == 0
+    assert here.content("ingest")["facts"]["rows"] == 2
+
+
+def test_a_csv_read_in_pieces_is_exact(here: Checkout, warm: Warm) -> None:
+    content, cells = quoted(rows=100_000, seed=7)
+    assert ingested(here, warm, "t.csv", content).code == 0
+    table = pl.read_parquet(here.file("ingest", "table.parquet"))
+    assert table.fill_null("").rows() == cells
+
+
+def test_threads_change_no_byte(unchanged: Checkout, tmp_path: Path) -> None:
+    source = tmp_path / "t.parquet"
+    source.write_bytes(parquet(id=[f"{i:07}" for i in range(250_000)], age=[i % 97 for i in range(250_000)]))
+    contents = []
+    for threads in ("1", "4"):
+        checkout = unchanged.at(tmp_path / threads)
+        ended = checkout.run("ingest", SOURCE=str(source), POLARS_MAX_THREADS=threads)
+        assert ended.code == 0, ended.text
+        contents.append(checkout.content("ingest"))
+    assert contents[0] == contents[1]
+
+
+def test_the_simulated_table_is_equal_in_every_environment(unchanged: Checkout, tmp_path: Path) -> None:
+    contents = []
+    for threads in ("1", "4"):
+        checkout = unchanged.at(tmp_path / threads)
+        assert checkout.run("ingest", POLARS_MAX_THREADS=threads, PYTHONHASHSEED=threads, TZ="Asia/Tokyo").code == 0
+        contents.append(checkout.content("ingest"))
+    assert contents[0] == contents[1]
+
+
+def test_the_real_table_comes_in_whole(here: Checkout, warm: Warm) -> None:
+    data = os.environ.get("ROUNDS_DATA")
+    if not data:
+        pytest.skip("ROUNDS_DATA is not set: no real table here")
+    assert warm.run(here, "ingest", SOURCE=f"{data}/noshow.csv.gz").code == 0
+    table = pl.read_parquet(here.file("ingest", "table.parquet"))
+    assert table.shape == (110_527, 14)
+    assert table["PatientId"].n_unique() == 62_299
+    assert table["PatientId"].str.ends_with("E-5").sum() == 5
+    assert table["Age"].eq("-1").sum() == 1
+
+
+def test_a_source_that_changes_while_it_is_read(checkout: Checkout, warm: Warm) -> None:
+    with (checkout.root / "jobs/sources/file.py").open("a", encoding="utf-8") as file:
+        file.write(
+            "\n_land = land\n\n\ndef land(source, read, target):\n    _land(source, read, target)\n"
+            "    with _found(source).open('a') as file:\n        file.write('3,4\\n')\n"
+        )
+    (checkout.place / "t.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    sentence = warm.run(checkout, "ingest", SOURCE=str(checkout.place / "t.csv")).sentence(1)
+    assert "changed while it was read" in sentence
+    assert not (checkout.store / "noshow").exists()
+
+
+@pytest.mark.parametrize("typed", ["", "   "])
+def test_a_run_without_a_name_is_refused(here: Checkout, warm: Warm, typed: str) -> None:
+    ended = warm.run(here, "ingest", typed)
+    assert ended.code == 2
+    assert "--run is empty" in ended.text
+
+
+def test_help_says_what_the_step_does(here: Checkout) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "jobs.ingest", "--help"], cwd=here.root, capture_output=True, text=True, check=True
+    )
+    assert "Bring the raw table in" in ended.stdout
+    assert "--source" in ended.stdout

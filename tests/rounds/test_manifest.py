@@ -1,0 +1,69 @@
+"""A manifest is read back as it was written, or named as none."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from rounds.errors import StoreError
+from rounds.manifest import Circumstances, Content, Ingredients, Kept, Manifest, digest, parse
+
+READ = Ingredients(code={}, knobs={"seed": 7}, packages={}, inputs={}, also={})
+MADE = Manifest(
+    problem="p",
+    run="a",
+    step="s",
+    content=Content(verdict="done", files={"t": Kept(sha256="1" * 64, bytes=3)}, facts={"rows": 1, "ort": "ä"}),
+    circumstances=Circumstances(
+        why=("the first run",),
+        same_as=None,
+        read=READ,
+        places={"t": "p/a/s/t"},
+        started="",
+        seconds=0.1,
+        machine="",
+        python="",
+    ),
+)
+
+
+def test_read_back_as_written() -> None:
+    assert parse(MADE.to_json(), "p/a/s/manifest.json") == MADE
+
+
+def test_equal_manifests_are_equal_bytes_whatever_the_order() -> None:
+    raw = json.loads(MADE.to_json())
+    turned = dict(reversed(raw.items()))
+    assert parse(json.dumps(turned).encode(), "x").to_json() == MADE.to_json()
+
+
+@pytest.mark.parametrize("cut", [0, 1, 100])
+def test_half_a_manifest_is_none(cut: int) -> None:
+    with pytest.raises(StoreError, match=r"x/manifest\.json is not a manifest .* Remove it and run the step again"):
+        parse(MADE.to_json()[:cut], "x/manifest.json")
+
+
+@pytest.mark.parametrize("change", [{"run": None}, {"more": 1}, {"content": {"verdict": "good"}}])
+def test_another_thing_is_no_manifest(change: dict[str, object]) -> None:
+    with pytest.raises(StoreError, match="is not a manifest"):
+        parse(json.dumps({**json.loads(MADE.to_json()), **change}).encode(), "x")
+
+
+def test_a_content_digest_tells_verdict_files_facts_and_message_apart() -> None:
+    content = MADE.content
+    changes = [{}, {"verdict": "skipped"}, {"files": {}}, {"facts": {"rows": 2}}, {"message": "no"}]
+    assert len({content.model_copy(update=change).digest() for change in changes}) == len(changes)
+
+
+def test_digests_do_not_depend_on_order_but_on_type() -> None:
+    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
+    assert len({digest(value) for value in (1, 1.0, "1", True, [1], None)}) == 6
+    with pytest.raises(ValueError, match="Out of range"):
+        digest(math.nan)
+
+
+def test_the_key_depends_on_every_ingredient() -> None:
+    changes = [{}, *({name: {"new": "1"}} for name in ("code", "knobs", "packages", "inputs", "also"))]
+    assert len({READ.model_copy(update=change).key() for change in changes}) == 6

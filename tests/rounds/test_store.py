@@ -1,0 +1,88 @@
+"""The store puts whole objects or none, and says in a sentence what it could not do."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from pathlib import Path
+
+import pytest
+
+from rounds.errors import Refused, StoreError
+from rounds.store import Store, open_store, sha256
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store((tmp_path / "a store").as_uri())
+
+
+def test_what_was_put_comes_back(store: Store, tmp_path: Path) -> None:
+    store.write("p/a/x.json", b"1")
+    store.write("p/a/x.json", b"22")
+    assert store.read("p/a/x.json") == b"22"
+    assert store.digest("p/a/x.json") == hashlib.sha256(b"22").hexdigest()
+    store.download("p/a/x.json", tmp_path / "local")
+    assert (tmp_path / "local").read_bytes() == b"22"
+
+
+def test_a_large_file_goes_up_and_down_whole(store: Store, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(bytes(range(256)) * 80_000)
+    store.upload(source, "p/large")
+    store.download("p/large", target)
+    assert sha256(target) == sha256(source) == store.digest("p/large")
+
+
+def test_nothing_is_none(store: Store) -> None:
+    assert store.read("p/nothing") is None
+    assert store.digest("p/nothing") is None
+    assert store.paths("p") == []
+    assert store.folders("") == []
+
+
+def test_names_under_a_prefix(store: Store) -> None:
+    for path in ("p/b/y", "p/a/x", "q/c"):
+        store.write(path, b"")
+    assert store.paths("p") == ["p/a/x", "p/b/y"]
+    assert store.folders("") == ["p", "q"]
+    assert store.folders("p") == ["a", "b"]
+    store.delete(["p/a/x"])
+    assert store.paths("p") == ["p/b/y"]
+
+
+def test_one_of_many_claims(store: Store) -> None:
+    won: list[bool] = []
+    threads = [threading.Thread(target=lambda i=i: won.append(store.claim("p/once", b"%d" % i))) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(won) == [False] * 7 + [True]
+
+
+def test_what_is_being_put_is_not_seen(store: Store) -> None:
+    assert store.root is not None
+    (store.root / "p").mkdir()
+    (store.root / "p/x.json#1").write_bytes(b"half")  # what a killed put leaves behind
+    assert store.paths("p") == []
+    store.write("p/x.json", b"whole")
+    assert store.paths("p") == ["p/x.json"]
+
+
+def test_a_missing_object_cannot_be_brought(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="could not download p/nothing"):
+        store.download("p/nothing", tmp_path / "local")
+
+
+def test_a_store_that_went_is_not_an_empty_one(store: Store) -> None:
+    assert store.root is not None
+    store.root.rmdir()
+    with pytest.raises(StoreError, match="is gone"):
+        store.read("p/x")
+
+
+@pytest.mark.parametrize("url", ["", "/folder", "http://x", "file:relative", "file://host/folder"])
+def test_a_url_of_no_known_kind(url: str) -> None:
+    with pytest.raises(Refused, match=r"want file:///a/folder or s3://bucket/prefix"):
+        open_store(url)
