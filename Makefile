@@ -40,7 +40,7 @@ setup: ## make every environment; the command `rounds` is then in .rounds/bin
 	@mkdir -p .rounds/bin && ln -sfn ../envs/register/bin/rounds .rounds/bin/rounds
 
 test: setup ## run the tests: TESTS=tests/dags
-	@$(IN) dev -- pytest $(TESTS)
+	@$(IN) dev dvc -- pytest $(TESTS)
 
 check: ## lint, format and types
 	@$(IN) dev airflow -- ruff check .

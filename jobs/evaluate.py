@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, is_dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -25,13 +25,14 @@ from rounds import bundle
 from rounds.bundle import Bundle
 from rounds.errors import Refused
 from rounds.files import Reader, Writer
-from rounds.intervals import plain
+from rounds.intervals import Resamples, plain
 from rounds.knobs import Column, Outcome, Split, When
 from rounds.manifest import Facts
 from rounds.metrics import Operation, tally
 from rounds.modelling import Evaluate
 from rounds.step import step
 
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 DIGITS = 6
 
 
@@ -47,50 +48,61 @@ class Knobs:
     evaluate: Evaluate
 
 
-def judge(rows: Rows, fitted: Bundle, knobs: Knobs) -> tuple[Facts, list[Verdict], np.ndarray[Any, Any]]:
+def judge(rows: Rows, fitted: Bundle, knobs: Knobs) -> tuple[Facts, list[Verdict], Array]:
     """Everything that is found on the test rows, the gates' verdicts, and the score of each row."""
     asked, matrix = knobs.evaluate, rows.matrix(fitted.features)
-    use = Operation(fitted.thresholds["capacity"], fitted.knobs["capacity"])
-    outcome, who = rows.outcome[rows.test], rows.who[rows.test]
-    exam = Exam(fitted.score(matrix), outcome, who, use, asked.resamples, asked.seed)
-    whole = exam.take()
-    simpler = against(exam, rows)
-    lead, base = simpler["lead_time"].take(), simpler["base_rate"].take()
-    seen = sentinel(rows, matrix, fitted, knobs)
-    rivals = {"lead_time": lead.values, "base_rate": base.values}
+    exam = Exam(
+        fitted.score(matrix),
+        rows.outcome[rows.test],
+        rows.who[rows.test],
+        Operation(fitted.thresholds["capacity"], fitted.knobs["capacity"]),
+        asked.resamples,
+        asked.seed,
+    )
+    simpler, seen = against(exam, rows), sentinel(rows, matrix, fitted, knobs)
+    whole, taken = exam.take(), {name: other.take() for name, other in simpler.items()}
+    rivals = {name: other.values for name, other in taken.items()}
     verdicts = [
         *gates.judge(asked.gates, whole.values, rivals),
         *watch.verdicts(asked.gates.leakage, seen["travel"], seen["single_features"], seen["repeats"], len(rows.test)),
     ]
-    above = plain(whole.values["auc"] - lead.values["auc"], whole.drawn["auc"] - lead.drawn["auc"])
-    later = rows.lead[rows.test] > 0
-    days = rows.typed.get_column(knobs.when.happens)[rows.test].cast(pl.Date)
     found = {
-        "title": knobs.title,
-        "model": knobs.model,
-        "moment": knobs.when.moment,
-        "test": {
-            **exam.size,
-            "base_rate": exam.size["with_outcome"] / exam.size["rows"],
-            "first": str(days.min()),
-            "last": str(days.max()),
-        },
-        "use": asdict(use),
-        "limits": {"smallest": asked.smallest, "few": parts.FEW, "resamples": asked.resamples},
+        **about(rows, exam, knobs),
         "metrics": whole.estimates(),
-        "baselines": {
-            "lead_time": lead.estimates(),
-            "base_rate": base.values,
-            "auc_above_lead_time": above,
-        },
-        "without_same_day": parts.judge("without same-day", "", exam.of(later), asked.smallest),
+        "baselines": beside(whole, taken),
+        "without_same_day": parts.judge("without same-day", "", exam.of(rows.lead[rows.test] > 0), asked.smallest),
         "slices": sliced(rows, exam, fitted, knobs),
         "gates": verdicts,
         "sentinel": seen,
-        "curves": {**curves(exam), "roc_lead_time": roc(tally(simpler["lead_time"].scores, outcome))},
-        "importance": dict(zip(fitted.features, importance(matrix, outcome, fitted.raw, asked.seed), strict=True)),
+        "curves": {**curves(exam), "roc_lead_time": roc(tally(simpler["lead_time"].scores, exam.outcome))},
+        "importance": importance(fitted.features, matrix, exam.outcome, fitted.raw, asked.seed),
     }
     return rounded(found), verdicts, exam.scores
+
+
+def about(rows: Rows, exam: Exam, knobs: Knobs) -> dict[str, Any]:
+    """Which model is judged, on whom, and how it is used."""
+    days = rows.typed.get_column(knobs.when.happens)[rows.test].cast(pl.Date)
+    rate = int(exam.outcome.sum()) / len(exam.outcome)
+    return {
+        "title": knobs.title,
+        "model": knobs.model,
+        "moment": knobs.when.moment,
+        "test": {**exam.size, "base_rate": rate, "first": str(days.min()), "last": str(days.max())},
+        "use": asdict(exam.use),
+        "limits": {"smallest": knobs.evaluate.smallest, "few": parts.FEW, "resamples": exam.resamples},
+    }
+
+
+def beside(whole: Resamples, taken: Mapping[str, Resamples]) -> dict[str, Any]:
+    """What simpler answers reach, and how far the model's ranking is above that of lead time alone."""
+    lead = taken["lead_time"]
+    above = plain(whole.values["auc"] - lead.values["auc"], whole.drawn["auc"] - lead.drawn["auc"])
+    return {
+        "lead_time": lead.estimates(),
+        "base_rate": taken["base_rate"].values,
+        "auc_above_lead_time": above,
+    }
 
 
 def against(exam: Exam, rows: Rows) -> dict[str, Exam]:
@@ -103,7 +115,7 @@ def against(exam: Exam, rows: Rows) -> dict[str, Exam]:
     }
 
 
-def sentinel(rows: Rows, matrix: np.ndarray[Any, Any], fitted: Bundle, knobs: Knobs) -> dict[str, Any]:
+def sentinel(rows: Rows, matrix: Array, fitted: Bundle, knobs: Knobs) -> dict[str, Any]:
     """What the leakage sentinel finds, before it is judged."""
     asked, definition = knobs.evaluate.gates.leakage, fitted.rebuild()
     made = rows.features.select(fitted.features)

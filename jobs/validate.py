@@ -41,7 +41,7 @@ def check(raw: pl.LazyFrame, asked: Questions, last: Profile | None, folder: Pat
     _none_lost(counts, good, bad)
     found = profile(pl.scan_parquet(good, glob=False), asked.columns, asked.outcome.column)
     agreement = ask_again(raw, counts.rows, asked) if counts.rows else None
-    return Checked(counts, found, whole.judge(asked.whole, found, last), agreement)
+    return Checked(counts, found, whole.judge(asked.whole, found, last), agreement, rows.first_rows(bad))
 
 
 def _none_lost(counts: rows.Counts, good: Path, bad: Path) -> None:

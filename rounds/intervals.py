@@ -156,8 +156,12 @@ def _quantiles(value: float, drawn: Floats) -> Estimate:
 
 
 def _quantile(drawn: Floats, chance: float) -> float:
-    ordered = np.sort(drawn)
-    return float(ordered[min(len(ordered) - 1, int(chance * len(ordered)))])
+    return float(np.sort(drawn)[rank(chance, len(drawn))])
+
+
+def rank(chance: float, resamples: int) -> int:
+    """The place of a quantile among the sorted resamples, as far from the one end as its opposite from the other."""
+    return min(max(round(chance * (resamples + 1)) - 1, 0), resamples - 1)
 
 
 def _spread(values: list[float]) -> float:

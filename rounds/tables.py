@@ -75,27 +75,27 @@ def matrix(compacted: pl.DataFrame, past: dict[str, Array], definition: Definiti
     return found
 
 
-def features(compacted: pl.DataFrame, past: dict[str, Array], rows: slice | Array, definition: Definition) -> pl.DataFrame:
+def features(
+    compacted: pl.DataFrame, past: dict[str, Array], rows: slice | Array, definition: Definition
+) -> pl.DataFrame:
     """The features of some rows, a column each."""
     table = compacted[rows].with_columns(
-        pl.Series(name, numbers[rows, at])
-        for word, numbers in past.items()
-        for at, name in enumerate(parts(word))
+        pl.Series(name, numbers[rows, at]) for word, numbers in past.items() for at, name in enumerate(parts(word))
     )
-    found = table.lazy().select(expressions(definition))
-    return found.select(rounded(name, kind) for name, kind in found.collect_schema().items()).collect()
+    wanted = expressions(definition)
+    kinds = table.lazy().select(wanted.values()).collect_schema()
+    return table.lazy().select(rounded(value, kinds[name]).alias(name) for name, value in wanted.items()).collect()
 
 
-def expressions(definition: Definition) -> list[pl.Expr]:
+def expressions(definition: Definition) -> dict[str, pl.Expr]:
     """The definition as expressions over a compact table with histories."""
     values = {name: wide(name, column) for name, column in definition.readable.items()}
     values.update({name: pl.col(name).cast(pl.Int64) for word in definition.history for name in parts(word)})
-    return [expression(feature).alias(name) for name, feature in definition.evaluate(values, Columns).items()]
+    return {name: expression(value).alias(name) for name, value in definition.evaluate(values, Columns).items()}
 
 
-def rounded(name: str, kind: pl.DataType) -> pl.Expr:
+def rounded(value: pl.Expr, kind: pl.DataType) -> pl.Expr:
     """A feature in 32 bits. polars may answer a - b by -(b - a), so the sign of a zero means nothing and goes."""
-    value = pl.col(name)
     if kind.is_float():
         value = pl.when(value == 0).then(0.0).otherwise(value)
     return value.cast(pl.Float64).cast(pl.Float32)

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sqlite3
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,19 +77,22 @@ class Tracking:
         return None if path is None else (path.parent / "mlartifacts").as_uri()
 
 
-def open_tracking(environ: Mapping[str, str] | None = None) -> Tracking:
-    """MLflow at MLFLOW_TRACKING_URI; a database of ours that is not there yet is made."""
-    url = settings().tracking
+def open_tracking() -> Tracking:
+    """MLflow at MLFLOW_TRACKING_URI."""
+    return at(settings().tracking)
+
+
+def at(url: str) -> Tracking:
+    """MLflow at a URL; a database of ours that is not there yet is made."""
     path = database(url)
     if importlib.util.find_spec("mlflow") is None:
         raise Refused("MLflow is not installed in this environment; use that of 'register' (make setup makes it).")
-    _hush(os.environ if environ is None else environ)
+    _hush()
     if path is not None:
         create(path)
     with _failing(url, "open"):
         import mlflow
 
-        mlflow.set_tracking_uri(url)  # what resolves runs:/ and models:/ asks for it by no other way
         return Tracking(url, mlflow.MlflowClient(url, url))
 
 
@@ -118,7 +121,7 @@ def create(path: Path) -> None:
 
 def _migrated(new: Path) -> Path:
     """A database of MLflow's newest schema at a path where a killed attempt may have left one."""
-    _hush(os.environ)
+    _hush()
     from mlflow.store.tracking import sqlalchemy_store
 
     build: Any = sqlalchemy_store.SqlAlchemyStore
@@ -136,10 +139,10 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _hush(environ: Any) -> None:
-    environ.update(QUIET)
+def _hush() -> None:
+    os.environ.update(QUIET)
     for name, value in PATIENCE.items():
-        environ.setdefault(name, value)
+        os.environ.setdefault(name, value)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A small features table with a signal to find, and the knobs that go with it."""
+"""A small clinic: a features table with a signal to find, and the knobs that go with it."""
 
 from __future__ import annotations
 

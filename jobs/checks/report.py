@@ -24,6 +24,7 @@ class Checked:
     profile: Profile
     verdicts: list[Verdict]
     agreement: Agreement | None
+    first_rows: Mapping[str, list[int]]
 
 
 def refusals(checked: Checked, budget: float) -> list[str]:
@@ -73,6 +74,7 @@ def report(problem: str, header: Header, asked: Questions, checked: Checked, bud
                 "column": check.column,
                 "wanted": check.wanted,
                 "broken": counts.broken[check.id],
+                "first_rows": checked.first_rows.get(check.id, []),
                 "great_expectations": opinions.get(check.id),
             }
             for check in asked.rows

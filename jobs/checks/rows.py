@@ -81,6 +81,13 @@ def bad(raw: pl.LazyFrame, marked: pl.LazyFrame, asked: Questions) -> pl.LazyFra
     )
 
 
+def first_rows(bad: Path) -> dict[str, list[int]]:
+    """For each rule that was broken, the numbers of the first rows that break it."""
+    numbered = pl.scan_parquet(bad, glob=False).select(ROW, RULES).explode(RULES)
+    found = numbered.group_by(RULES).agg(pl.col(ROW).bottom_k(FIRST).sort()).collect(engine="streaming")
+    return dict(zip(found[RULES].to_list(), found[ROW].to_list(), strict=True))
+
+
 def sink(table: pl.LazyFrame, target: Path) -> None:
     """Stream a table to Parquet, equal rows to equal bytes."""
     table.sink_parquet(target, row_group_size=ROW_GROUP, compression="zstd", engine="streaming")

@@ -9,7 +9,7 @@ import numpy as np
 
 from jobs.judging.exam import Exam
 from rounds.bootstrap import tallies
-from rounds.intervals import HIGH, LOW
+from rounds.intervals import HIGH, LOW, rank
 from rounds.metrics import Tally, net_benefit, ratio, recalls, tally
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _band(exam: Exam, figures: Callable[[Tally], Floats]) -> tuple[list[float], 
     _, who = np.unique(exam.who, return_inverse=True)
     drawn = np.concatenate([figures(b) for b in tallies(exam.scores, exam.outcome, who, exam.resamples, exam.seed)])
     ordered = np.sort(drawn, axis=0)
-    low, high = (ordered[min(len(ordered) - 1, int(chance * len(ordered)))].tolist() for chance in (LOW, HIGH))
+    low, high = (ordered[rank(chance, len(ordered))].tolist() for chance in (LOW, HIGH))
     return low, high
 
 

@@ -18,23 +18,24 @@ ROWS, TIMES = 8000, 3
 
 
 def importance(
+    names: tuple[str, ...],
     matrix: NDArray[np.float32],
     outcome: NDArray[np.integer],
     score: Callable[[NDArray[np.float32]], Floats],
     seed: int,
-) -> list[float]:
-    """For each column, the mean loss of ROC-AUC over a few shuffles of it, on an even sample of the rows."""
+) -> dict[str, float]:
+    """For each feature, the mean loss of ROC-AUC over a few shuffles of it, on an even sample of the rows."""
     chosen = np.unique(np.linspace(0, len(outcome) - 1, min(ROWS, len(outcome))).astype(np.int64))
     sample, happened = matrix[chosen], outcome[chosen]
     whole = float(roc_auc(tally(score(sample), happened)))
     generator = np.random.Generator(np.random.PCG64(seed))
     orders = [generator.permutation(len(chosen)) for _ in range(TIMES)]
-    lost = []
-    for column in range(sample.shape[1]):
+    lost = {}
+    for column, name in enumerate(names):
         shuffled = sample.copy()
         found = 0.0
         for order in orders:
             shuffled[:, column] = sample[order, column]
             found += float(roc_auc(tally(score(shuffled), happened)))
-        lost.append(whole - found / TIMES)
+        lost[name] = whole - found / TIMES
     return lost

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from jobs.report import plots
+from jobs.report.forest import forest
 from jobs.report.style import STYLE
 from jobs.report.words import FIGURES, MOMENTS, VERDICTS, figure
 
@@ -20,7 +21,7 @@ def page(found: Found) -> str:
         _section("Gates", _gates(found["gates"]), "What this model must be before it may be registered."),
         _section("Figures", _figures(found), _of_whom(found)),
         _section("Plots", _plots(found)),
-        _section("Parts of the people", plots.forest(found) + _parts(found), _PARTS.format(**found["limits"])),
+        _section("Parts of the people", forest(found) + _parts(found), _PARTS.format(**found["limits"])),
         _section("Knowing too much", _sentinel(found), _SENTINEL),
         _section("What the words mean", _glossary()),
     ]
@@ -64,12 +65,14 @@ def _gates(gates: list[Found]) -> str:
     rows = []
     for gate in gates:
         sign, word = VERDICTS[gate["verdict"]]
-        if gate["verdict"] != "pass" and not gate["blocks"]:
-            word += ", does not block"
+        colour = gate["verdict"]
+        if colour != "pass":
+            colour = "refuse" if gate["blocks"] else "alarm"
+            word += "" if gate["blocks"] else ", does not block"
         says = f'<p class="says">{_t(gate["says"])}</p>' if gate["says"] else ""
         rows.append(
             f"<tr><td>{_t(figure(gate['gate']))}</td><td class=n>{_value(gate)}</td><td>{_t(gate['bound'])}{says}</td>"
-            f'<td class="word {gate["verdict"]}"><span>{sign}</span>{word}</td></tr>'
+            f'<td class="word {colour}"><span>{sign}</span>{word}</td></tr>'
         )
     return _table(("gate", "found", "wanted", "verdict"), rows)
 
@@ -84,9 +87,10 @@ def _value(gate: Found) -> str:
 
 def _figures(found: Found) -> str:
     lead, base = found["baselines"]["lead_time"], found["baselines"]["base_rate"]
+    nothing = {"value": None, "low": None, "high": None}
     rows = []
     for name, (title, _) in FIGURES.items():
-        here, later = found["metrics"][name], found["without_same_day"]["metrics"][name]
+        here, later = found["metrics"][name], found["without_same_day"].get("metrics", {}).get(name, nothing)
         rows.append(
             f"<tr><td>{_t(title)}</td><td class=n><b>{_number(here['value'])}</b></td><td class=n>{_range(here)}</td>"
             f"<td class=n>{_number(lead[name]['value'])}</td><td class=n>{_number(base[name])}</td>"

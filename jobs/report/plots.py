@@ -38,9 +38,9 @@ def roc(found: Found) -> str:
     plot.line([(0, 0), (1, 1)], "reference")
     plot.line(found["curves"]["roc_lead_time"], "other")
     plot.line(found["curves"]["roc"], "main")
-    plot.note(0.98, 0.16, f"model: area {_interval(found['metrics']['auc'])}", "note end main-word")
+    plot.note(0.98, 0.16, f"model: area {interval(found['metrics']['auc'])}", "note end main-word")
     other = found["baselines"]["lead_time"]["auc"]
-    plot.note(0.98, 0.09, f"lead time alone: area {_interval(other)}", "note end other-word")
+    plot.note(0.98, 0.09, f"lead time alone: area {interval(other)}", "note end other-word")
     plot.note(0.98, 0.02, "dashed: guessing", "note end")
     return plot.svg()
 
@@ -52,7 +52,7 @@ def precision_recall(found: Found) -> str:
     rate = found["test"]["base_rate"]
     plot.line([(0, rate), (1, rate)], "reference")
     plot.line(found["curves"]["precision_recall"], "main")
-    plot.note(0.98, 0.94 * top, f"model: area {_interval(found['metrics']['pr_auc'])}", "note end main-word")
+    plot.note(0.98, 0.94 * top, f"model: area {interval(found['metrics']['pr_auc'])}", "note end main-word")
     plot.note(0.98, rate - 0.06 * top, f"dashed: calling at random, {rate:.1%} right", "note end")
     return plot.svg()
 
@@ -114,51 +114,11 @@ def importance(found: Found, most: int = 15) -> str:
     return plot.svg()
 
 
-def forest(found: Found) -> str:
-    """ROC-AUC of each part of the people, with its interval, beside that of all."""
-    lines = [("all", "", {"metrics": found["metrics"], **found["test"]})]
-    lines += [("without same-day", "", found["without_same_day"])]
-    lines += [(part["slice"], part["part"], part) for part in found["slices"]]
-    shown = [part["metrics"]["auc"] for _, _, part in lines if not part.get("too_small")]
-    low = max(0.0, min(auc["low"] for auc in shown) - 0.01)
-    high = min(1.0, max(auc["high"] for auc in shown) + 0.01)
-    plot = Plot("ROC-AUC by part", (low, high), (0, 1), width=1000, height=52 + 24 * len(lines))
-    left, wide, foot = 290, 440, 14 + 24 * len(lines)
-
-    def x(value: float) -> float:
-        return left + (value - low) / (high - low) * wide
-
-    def upright(value: float, style: str) -> str:
-        return f'<line class="{style}" x1="{x(value):.1f}" x2="{x(value):.1f}" y1="8" y2="{foot}"/>'
-
-    for tick in steps(low, high):
-        plot.parts.append(upright(tick, "grid"))
-        plot.text(x(tick), foot + 17, f"{tick:.2f}", "tick middle")
-    plot.parts.append(upright(found["metrics"]["auc"]["value"], "reference"))
-    for at, (name, label, part) in enumerate(lines):
-        y = 14 + 24 * at
-        words = name.replace("_", " ") + (f": {label}" if label else "")
-        plot.text(left - 14, y + 13, words, "tick end" if at else "tick end strong")
-        if part.get("too_small"):
-            plot.text(left, y + 13, "too few cases to say", "note")
-            continue
-        auc = part["metrics"]["auc"]
-        plot.parts.append(
-            f'<line class="whisker" x1="{x(auc["low"]):.1f}" x2="{x(auc["high"]):.1f}" y1="{y + 9}" y2="{y + 9}"/>'
-        )
-        plot.parts.append(f'<circle class="point" cx="{x(auc["value"]):.1f}" cy="{y + 9}" r="4.5"/>')
-        plot.text(left + wide + 20, y + 13, _interval(auc), "tick")
-        plot.text(plot.width - 8, y + 13, f"{part['rows']:,} cases", "tick end")
-    plot.text(left + wide / 2, plot.height - 4, "ROC-AUC; dashed: all cases", "label middle")
-    return plot.svg()
-
-
-def _interval(figure: dict[str, float]) -> str:
+def interval(figure: dict[str, float]) -> str:
     return f"{figure['value']:.3f} ({figure['low']:.3f} to {figure['high']:.3f})"
 
 
 def _upper(value: float) -> float:
     """A round end of an axis that holds the value."""
     ticks = steps(0, max(value, 1e-6) * 1.02)
-    end: float = ticks[-1] + ticks[1]
-    return min(1.0, end)
+    return min(1.0, ticks[-1] + ticks[1])

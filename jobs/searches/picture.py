@@ -7,7 +7,8 @@ from html import escape
 from rounds.manifest import Facts
 
 SHOWN = 40
-LINE, LEFT, WIDE, TOP = 22, 380, 460, 56
+LINE, WIDE, TOP = 22, 460, 56
+LETTER = 7  # about as wide as one is
 
 STYLE = """
  text{font:12px system-ui,sans-serif;fill:#222} .faint{fill:#666} .grid{stroke:#ddd} .fold{fill:#8aa4c0}
@@ -23,13 +24,14 @@ def draw(table: list[Facts], score: str) -> str:
     scores = [value for row in rows for value in row["scores"]]
     low, high = min(scores), max(scores)
     span = (high - low) or 1e-6
+    left = 50 + LETTER * max(len(_words(row["knobs"])) for row in rows)
 
     def x(value: float) -> float:
-        return LEFT + WIDE * float(value - low) / span
+        return left + WIDE * float(value - low) / span
 
     height = TOP + LINE * len(rows) + 30
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {LEFT + WIDE + 110} {height}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + WIDE + 90} {height}" role="img">',
         f"<style>{STYLE}</style>",
         '<rect class="paper" width="100%" height="100%"/>',
         f'<text x="12" y="22" class="best">{_headline(rows, table, score)}</text>',
@@ -47,7 +49,7 @@ def draw(table: list[Facts], score: str) -> str:
         parts.append(f'<text x="12" y="{y + 4:.1f}"{weight}>{row["rank"]}. {escape(_words(row["knobs"]))}</text>')
         parts += [f'<circle class="fold" cx="{x(value):.1f}" cy="{y:.1f}" r="3"/>' for value in row["scores"]]
         parts.append(f'<line class="mean" x1="{mean}" x2="{mean}" y1="{y - 8:.1f}" y2="{y + 8:.1f}"/>')
-        parts.append(f'<text x="{LEFT + WIDE + 16}" y="{y + 4:.1f}"{weight}>{row["mean"]:.4f}</text>')
+        parts.append(f'<text x="{left + WIDE + 24}" y="{y + 4:.1f}"{weight}>{row["mean"]:.4f}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 

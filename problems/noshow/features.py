@@ -15,11 +15,10 @@ def features(row, op, moment):
     """The features by name; `moment` is when the prediction is made."""
     booked_day = row.scheduled_day // 86400
     lead = row.appointment_day - booked_day
-    same_day = op.flag(lead == 0)
     weekday = (row.appointment_day + 3) % 7  # the first of January 1970 was a Thursday
     found = {
         "lead_days": lead,
-        "same_day": same_day,
+        "same_day": op.flag(lead == 0),
         "booking_minute": (row.scheduled_day - booked_day * 86400) // 60,
         "booking_weekday": (booked_day + 3) % 7,
         "appointment_weekday": weekday,
@@ -34,28 +33,24 @@ def features(row, op, moment):
         "alcoholism": row.alcoholism,
         "handicap": row.handicap,
         "conditions": row.hypertension + row.diabetes + row.alcoholism + op.flag(row.handicap > 0),
-        "lead_by_age": lead * (100 - row.age),
-        **history(row, op, same_day),
+        **history(row, op),
     }
     if moment == "day_before":
         found["reminded"] = row.reminded
-        found["reminded_lead"] = row.reminded * lead
     return found
 
 
-def history(row, op, same_day):
+def history(row, op):
     """What patient and neighbourhood did before, as far as it was known by then."""
     missed = row.patient_missed + BASE_RATE * PATIENT_WEIGHT
-    rate = op.divide(missed, row.patient_visits + PATIENT_WEIGHT)
     area_missed = row.area_missed + BASE_RATE * AREA_WEIGHT
     since = op.where(row.patient_visits > 0, row.appointment_day - row.patient_last_day, LONG_AGO)
     return {
         "patient_visits": row.patient_visits,
         "patient_missed": row.patient_missed,
-        "patient_missed_rate": rate,
+        "patient_missed_rate": op.divide(missed, row.patient_visits + PATIENT_WEIGHT),
         "patient_last_missed": op.flag(row.patient_last_missed > 0),
         "days_since_visit": op.minimum(since, LONG_AGO),
-        "patient_missed_rate_later_day": rate * (1 - same_day),
         "area_missed_rate": op.divide(area_missed, row.area_visits + AREA_WEIGHT),
     }
 

@@ -182,6 +182,9 @@ def test_a_small_part_is_only_said_to_be_small(honest: Case) -> None:
     assert 0 < len(small) < len(found["slices"])
     assert all(set(part) == {"slice", "part", "too_small"} for part in small)
     assert "too few cases to say" in page(found)
+    everything, _ = honest.judge(smallest=100_000)
+    assert everything["without_same_day"]["too_small"]
+    assert page(everything).count("too few cases to say") == 2 * len(everything["slices"]) + 1
 
 
 def test_slices_that_would_single_people_out_are_refused(honest: Case) -> None:

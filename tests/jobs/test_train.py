@@ -19,8 +19,8 @@ from rounds.errors import Refused
 from rounds.manifest import Facts
 from rounds.matrix import matrix
 from rounds.metrics import ece, roc_auc, tally
-from tests.clinic import DEFINITION, appointments, sections, train
 from tests.checkout import Checkout
+from tests.clinic import DEFINITION, appointments, sections, train
 from tests.warm import Warm
 
 TABLE = appointments()
@@ -136,10 +136,13 @@ def test_the_step_writes_a_bundle_that_answers(upstream: Checkout, warm: Warm) -
 
 
 def test_knobs_come_from_the_search_that_was_asked_for(upstream: Checkout, warm: Warm) -> None:
-    assert warm.run(upstream, "tune", "a", "--search", "yes").code == 0
+    asked = warm.run(upstream, "tune", "a", "--search", "yes")
+    assert asked.code == 0, asked.text
+    tuned = upstream.content("tune")
+    assert tuned["verdict"] == "done" and set(tuned["files"]) == {"trials.json", "trials.svg"}
     ended = warm.run(upstream, "train")
     assert ended.code == 0, ended.text
-    facts, best = upstream.content("train")["facts"], upstream.content("tune")["facts"]["best"]
+    facts, best = upstream.content("train")["facts"], tuned["facts"]["best"]
     assert facts["searched"] is True
     assert {name: facts["knobs"][name] for name in best} == best
 

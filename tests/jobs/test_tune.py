@@ -19,8 +19,8 @@ from rounds.errors import Refused
 from rounds.families import FAMILIES
 from rounds.folds import folds
 from rounds.matrix import matrix
-from tests.clinic import FEATURES, appointments, sections, train, tune
 from tests.checkout import Checkout
+from tests.clinic import FEATURES, appointments, sections, train, tune
 from tests.warm import Warm
 
 TABLE = appointments()
@@ -115,9 +115,3 @@ def test_a_step_that_nobody_asked_for_says_so_once(unchanged: Checkout, warm: Wa
     assert "nobody asked for a search" in first.text and "nothing changed" in again.text
     content = checkout.content("tune")
     assert content["verdict"] == "skipped" and content["facts"]["best"]["trees"] > 0
-    asked = warm.run(checkout, "tune", "a", "--search", "yes")
-    assert asked.code == 0, asked.text
-    content = checkout.content("tune")
-    assert content["verdict"] == "done" and set(content["files"]) == {"trials.json", "trials.svg"}
-    assert content["facts"]["trials"] * 4 == content["facts"]["fits"]
-    assert checkout.why("tune") == ["search False -> True"]

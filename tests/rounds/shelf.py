@@ -71,7 +71,6 @@ class Shelf:
             seconds=1.25,
             machine="Linux x86_64",
             python="3.13.1",
-            **({"rounds": "0.1.0"} if "rounds" in Circumstances.model_fields else {}),
         )
 
     def files(self) -> set[str]:

@@ -46,7 +46,9 @@ def bits(value: float) -> bytes:
 
 def on_columns(results: dict[str, Any], **values: list[float]) -> dict[str, list[float]]:
     table = pl.DataFrame(values, strict=False)
-    return table.select(result.cast(pl.Float64).alias(name) for name, result in results.items()).to_dict(as_series=False)
+    return table.select(result.cast(pl.Float64).alias(name) for name, result in results.items()).to_dict(
+        as_series=False
+    )
 
 
 @given(rows=st.one_of(*(st.lists(st.tuples(a, b), min_size=1) for a in (whole, finite) for b in (whole, finite))))

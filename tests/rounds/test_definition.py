@@ -85,7 +85,11 @@ def reading(name: str) -> Callable[..., dict[str, Any]]:
 @pytest.mark.parametrize(
     ("name", "moment", "said"),
     [
-        ("called", "booking", r"row\.called, which is known from the day before on, and the moment is booking\. Ask `if"),
+        (
+            "called",
+            "booking",
+            r"row\.called, which is known from the day before on, and the moment is booking\. Ask `if",
+        ),
         ("billed", "day_before", r"row\.billed, which is known afterwards only, and the moment is day_before\."),
         ("missed", "day_before", r"row\.missed, the outcome, which is never known"),
         ("place", "booking", r"row\.place, which is no number \(category without 'in'\)"),
@@ -153,7 +157,13 @@ def booked(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    kinds = {"timestamp": pl.Datetime("us"), "date": pl.Date, "integer": pl.Int64, "flag": pl.Int64, "number": pl.Float64}
+    kinds = {
+        "timestamp": pl.Datetime("us"),
+        "date": pl.Date,
+        "integer": pl.Int64,
+        "flag": pl.Int64,
+        "number": pl.Float64,
+    }
     rows = [{name: row.get(name) for name in COLUMNS} for row in rows]
     return pl.DataFrame(rows, schema={name: kinds.get(column["type"], pl.String) for name, column in COLUMNS.items()})
 
@@ -185,7 +195,11 @@ def test_days_may_be_given_as_numbers(row: dict[str, Any]) -> None:
     second = (number - row["lead"]) * 86400 + row["second"]
     plain = {**typed, "day": number, "booked": second}
     zoned = {**typed, "booked": typed["booked"].replace(tzinfo=datetime.UTC)}
-    assert bits(definition.numbers(typed, {})) == bits(definition.numbers(plain, {})) == bits(definition.numbers(zoned, {}))
+    assert (
+        bits(definition.numbers(typed, {}))
+        == bits(definition.numbers(plain, {}))
+        == bits(definition.numbers(zoned, {}))
+    )
 
 
 @pytest.mark.parametrize("name", ["booked", "day"])

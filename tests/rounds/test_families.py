@@ -11,8 +11,8 @@ import pytest
 
 from rounds.families import FAMILIES
 from rounds.matrix import matrix
-from tests.clinic import FEATURES, appointments, train
 from tests.checkout import ROOT
+from tests.clinic import FEATURES, appointments, train
 
 TABLE = appointments()
 ROWS, MISSED = matrix(TABLE, FEATURES), TABLE["missed"].to_numpy()

@@ -96,7 +96,9 @@ def test_entities_with_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) 
     seen = []
     original = under_test._mixed
     monkeypatch.setattr(under_test, "_mixed", lambda name, check: seen.append(original(name, check)) or seen[-1])
-    monkeypatch.setattr(pl.Series, "hash", lambda self, seed: pl.Series((self.cast(pl.Int64) % (5 + seed)).cast(pl.UInt64)))
+    monkeypatch.setattr(
+        pl.Series, "hash", lambda self, seed: pl.Series((self.cast(pl.Int64) % (5 + seed)).cast(pl.UInt64))
+    )
     assert computed(table, "identifier") == wanted
     assert seen[0] is True
 
