@@ -31,10 +31,15 @@ class Knobs:
     features: Features
 
 
-def keys(knobs: Knobs) -> list[str]:
-    """What identifies a row, in the order of the sections: who, which, when, and how it ended."""
-    unique = [name for name, column in knobs.columns.items() if column.unique]
-    return list(dict.fromkeys([knobs.who, *unique, knobs.when.happens, knobs.when.booked, knobs.outcome.column]))
+def identity(knobs: Knobs) -> list[str]:
+    """The columns that say whose row it is and which."""
+    return list(dict.fromkeys([knobs.who, *(name for name, column in knobs.columns.items() if column.unique)]))
+
+
+def keys(table: pl.DataFrame, knobs: Knobs) -> pl.DataFrame:
+    """What stands before the features: whose, which, when, and how it ended."""
+    names = [*identity(knobs), knobs.when.happens, knobs.when.booked, knobs.outcome.column]
+    return table.select(list(dict.fromkeys(names))).with_columns(pl.col(knobs.outcome.column).cast(pl.Int64))
 
 
 def order(table: pl.DataFrame, knobs: Knobs) -> Array:
@@ -47,11 +52,10 @@ def order(table: pl.DataFrame, knobs: Knobs) -> Array:
     found = found[np.argsort(day[found], kind="stable")]
     follows = (np.diff(day[found]) == 0) & (np.diff(booked[found]) == 0)
     tied = np.flatnonzero(np.append(follows, False) | np.append(False, follows))
-    if len(tied):
-        run = pl.Series("run", np.cumsum(~np.append(False, follows))[tied])
-        numbers = [name for name in keys(knobs) if knobs.columns[name].type == "identifier"]
-        rows = table.select(numbers)[found[tied]].with_columns(run, pl.Series("row", found[tied]))
-        found[tied] = rows.sort("run", *reversed(numbers), "row").get_column("row").to_numpy()
+    run, rows = np.cumsum(~np.append(False, follows))[tied], found[tied]
+    numbers = [table.get_column(name).gather(rows) for name in reversed(identity(knobs))]
+    parting = pl.DataFrame({str(at): values for at, values in enumerate([pl.Series(run), *numbers, pl.Series(rows)])})
+    found[tied] = parting.sort(parting.columns).to_series(-1).to_numpy()
     return found
 
 
@@ -60,14 +64,9 @@ def chunks(table: pl.DataFrame, past: dict[str, Array], definition: Definition, 
     ordered = order(table, knobs)
     for start in range(0, table.height, CHUNK):
         rows = ordered[start : start + CHUNK]
-        found = tables.features(table, past, rows, definition)
-        broken = [
-            name for name, finite in found.select(pl.all().is_finite().all()).row(0, named=True).items() if not finite
-        ]
-        if broken:
-            raise Refused(f"features.py gives {broken[0]} that is no finite number. Use op.divide, or bound its parts.")
-        kept = table.select(keys(knobs))[rows].with_columns(pl.col(knobs.outcome.column).cast(pl.Int64))
-        yield kept.hstack(found)
+        part = table[rows]
+        earlier = {word: numbers[rows] for word, numbers in past.items()}
+        yield keys(part, knobs).hstack(tables.features(part, earlier, definition))
 
 
 def sink(table: pl.DataFrame, past: dict[str, Array], definition: Definition, knobs: Knobs, target: Path) -> None:
@@ -77,13 +76,24 @@ def sink(table: pl.DataFrame, past: dict[str, Array], definition: Definition, kn
     def source(*_: Any) -> Iterator[pl.DataFrame]:
         yield from chunks(table, past, definition, knobs)
 
-    kept = table.select(keys(knobs)).clear().with_columns(pl.col(knobs.outcome.column).cast(pl.Int64))
-    schema = {**kept.schema, **dict.fromkeys(definition.names, pl.Float32)}
+    kept = keys(table.clear(), knobs).schema
+    if taken := [name for name in definition.names if name in kept]:
+        raise Refused(f"features.py gives '{taken[0]}', which is a key of the table too; give it another name.")
+    schema = pl.Schema({**kept, **dict.fromkeys(definition.names, pl.Float32())})
     lazy = register_io_source(source, schema=schema, is_pure=True)
     lazy.sink_parquet(target, row_group_size=CHUNK, compression="zstd", engine="streaming")
 
 
+def check(target: Path, definition: Definition) -> None:
+    """No feature may be infinite or no number: a model would take it for a value."""
+    written = pl.scan_parquet(target, glob=False)
+    finite = written.select(pl.col(definition.names).is_finite().all()).collect(engine="streaming")
+    if broken := [name for name, whole in finite.row(0, named=True).items() if not whole]:
+        raise Refused(f"features.py gives {broken[0]} that is no finite number. Use op.divide, or bound its parts.")
+
+
 def facts(table: pl.DataFrame, past: dict[str, Array], definition: Definition, knobs: Knobs) -> Facts:
+    """What `rounds show` says of the table; how many rows have a known past, word by word."""
     days = table.get_column(knobs.when.happens)
     known = {f"{word}_known": int(np.count_nonzero(numbers[:, 0])) / table.height for word, numbers in past.items()}
     return {
@@ -103,8 +113,10 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     table = tables.compact(read.table("validate"), definition).collect()
     if not table.height:
         raise Refused("the table of validate has no rows; want at least 1. Bring a larger table.")
-    past = tables.histories(table, definition)
-    sink(table, past, definition, knobs, write.path("table.parquet"))
+    past = tables.histories(table.lazy(), definition)
+    target = write.path("table.parquet")
+    sink(table, past, definition, knobs, target)
+    check(target, definition)
     return facts(table, past, definition, knobs)
 
 

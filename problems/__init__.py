@@ -29,10 +29,12 @@ def problem(name: str) -> Problem:
     shown = f"problems/{name}/problem.yaml"
     try:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # a day such as 2026-02-30 is a ValueError
         raise Refused(f"{shown} is not readable YAML: {_one_line(error)}. Mend it and run again.") from error
     if not isinstance(raw, dict):
         raise Refused(f"{shown} holds {type(raw).__name__}; want keys such as title, source and columns.")
+    if "name" in raw:
+        raise Refused(f"{shown}: name is the folder's own name; remove the key.")
     try:
         return Problem.model_validate({**raw, "name": name})
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What a feature definition may read at the problem's moment, and its evaluation on the plain numbers of one request."""
+"""What a feature definition may read at the problem's moment, and its evaluation on the numbers of one request."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What an entity (a patient, a neighbourhood) did before a day: for every row of a table, and for one row alone.
 
-Everything goes by days: appointments before the cut-off day count, later ones do not, and the order of rows never matters.
+Everything goes by days: appointments before the cut-off day count, later ones do not; the order of rows never matters.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import polars as pl
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
-# Appointments before the cut-off day and how many of them were missed; the last such day and how many were missed on it.
+# Appointments before the cut-off day, how many of them were missed; the last such day, how many were missed on it.
 WORDS = ("visits", "missed", "last_day", "last_missed")
 NOTHING = (0, 0, -1, 0)
 PART = 1 << 21  # rows at a time: bounds the memory, and a part's numbers stay near the processor

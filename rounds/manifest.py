@@ -36,6 +36,14 @@ class Content(_Part):
     def digest(self) -> str:
         return digest(self.model_dump(mode="json"))
 
+    def part(self, file: str) -> str:
+        """The digest of one file, or of the whole content where none is named."""
+        return self.digest() if not file else self.files[file].sha256 if file in self.files else "(none)"
+
+    def only(self, files: set[str]) -> Content:
+        """What a later step sees that reads no more than these files."""
+        return self.model_copy(update={"files": {name: self.files[name] for name in files & set(self.files)}, "facts": {}})
+
 
 class Ingredients(_Part):
     """Everything that the step read: the digest of this is its key."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +14,7 @@ from typing import Any
 from rounds import inventory, log, manifest
 from rounds.files import fetch
 from rounds.manifest import Facts, Manifest
+from rounds.scratch import scratch
 from rounds.store import Store
 from rounds.tracking import Tracking, open_tracking
 from rounds.turns import at_the_registry
@@ -152,8 +152,7 @@ def _write(tracking: Tracking, store: Store, experiment: str, mirrored: Mirrored
         params=[entities.Param(name, value) for name, value in _params(done).items()],
         tags=[entities.RunTag(name, value[:5000]) for name, value in tags.items() if value],
     )
-    with tempfile.TemporaryDirectory(prefix="rounds-") as name:
-        folder = Path(name)
+    with scratch() as folder:
         files = _brought(store, done, folder / "fetched")
         if shown := [path for path in files.values() if path.suffix in PICTURES or path.name in FIGURES]:
             _lay_out(shown, folder / done.step)

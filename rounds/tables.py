@@ -17,11 +17,12 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 CHUNK = 1 << 17  # rows at a time: what is computed of them stays in the processor's cache
 
 
-def build_features(table: pl.DataFrame, definition: Definition) -> tuple[Array, Array]:
+def build_features(table: pl.DataFrame | pl.LazyFrame, definition: Definition) -> tuple[Array, Array]:
     """The matrix of features, a row for each of the table's and 32 bits a number, and the outcomes."""
-    compacted = compact(table.lazy(), definition).collect()
-    found = matrix(compacted, histories(compacted, definition), definition)
-    return found, compacted.get_column(definition.outcome).to_numpy()
+    compacted = compact(table.lazy(), definition)
+    past = histories(compacted, definition)
+    found = matrix(compacted.select(*definition.readable).collect(), past, definition)
+    return found, compacted.select(definition.outcome).collect().to_series().to_numpy()
 
 
 def compact(table: pl.LazyFrame, definition: Definition) -> pl.LazyFrame:
@@ -47,18 +48,24 @@ def narrow(name: str, column: Column) -> pl.Expr:
     return value.fill_null(0).cast(kind)
 
 
-def histories(compacted: pl.DataFrame, definition: Definition) -> dict[str, Array]:
+def histories(compacted: pl.LazyFrame, definition: Definition) -> dict[str, Array]:
     """Word by word, what each row's entity did before the row's moment."""
-    when = definition.sections.when
-    for name in (when.booked, when.happens, definition.outcome, *definition.history.values()):
-        if missing := compacted.get_column(name).null_count():
-            raise Refused(f"column '{name}' is missing in {missing} rows; want none. Run 'validate' again.")
-    booked, happens = (day_numbers(compacted.get_column(name)) for name in (when.booked, when.happens))
+    when, outcome = definition.sections.when, definition.outcome
+    days = list(dict.fromkeys([when.booked, when.happens]))
+    found = {}
+    _whole(known := compacted.select(*days, outcome).collect())
+    booked, happens = (day_numbers(known.get_column(name)) for name in (when.booked, when.happens))
     cutoff = booked if definition.moment == "booking" else np.maximum(booked, happens - 1)
-    missed = compacted.get_column(definition.outcome).to_numpy()
-    return {
-        word: history(compacted.get_column(name), happens, missed, cutoff) for word, name in definition.history.items()
-    }
+    for word, name in definition.history.items():
+        _whole(entity := compacted.select(name).collect())
+        found[word] = history(entity.to_series(), happens, known.get_column(outcome).to_numpy(), cutoff)
+    return found
+
+
+def _whole(table: pl.DataFrame) -> None:
+    for name, missing in table.null_count().row(0, named=True).items():
+        if missing:
+            raise Refused(f"column '{name}' is missing in {missing} rows; want none. Run 'validate' again.")
 
 
 def day_numbers(days: pl.Series) -> Array:
@@ -70,21 +77,20 @@ def matrix(compacted: pl.DataFrame, past: dict[str, Array], definition: Definiti
     """The features of every row, computed in 64 bits and kept in 32."""
     found = np.empty((compacted.height, len(definition.names)), np.float32)
     for start in range(0, compacted.height, CHUNK):
-        stop = min(start + CHUNK, compacted.height)
-        found[start:stop] = features(compacted, past, slice(start, stop), definition).to_numpy()
+        rows = slice(start, min(start + CHUNK, compacted.height))
+        earlier = {word: numbers[rows] for word, numbers in past.items()}
+        found[rows] = features(compacted[rows], earlier, definition).to_numpy()
     return found
 
 
-def features(
-    compacted: pl.DataFrame, past: dict[str, Array], rows: slice | Array, definition: Definition
-) -> pl.DataFrame:
-    """The features of some rows, a column each."""
-    table = compacted[rows].with_columns(
-        pl.Series(name, numbers[rows, at]) for word, numbers in past.items() for at, name in enumerate(parts(word))
-    )
+def features(compacted: pl.DataFrame, past: dict[str, Array], definition: Definition) -> pl.DataFrame:
+    """The features, a column each."""
+    table = compacted.with_columns(
+        pl.Series(name, numbers[:, at]) for word, numbers in past.items() for at, name in enumerate(parts(word))
+    ).lazy()
     wanted = expressions(definition)
-    kinds = table.lazy().select(wanted.values()).collect_schema()
-    return table.lazy().select(rounded(value, kinds[name]).alias(name) for name, value in wanted.items()).collect()
+    kinds = table.select(wanted.values()).collect_schema()
+    return table.select(rounded(value, kinds[name]).alias(name) for name, value in wanted.items()).collect()
 
 
 def expressions(definition: Definition) -> dict[str, pl.Expr]:

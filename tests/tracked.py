@@ -16,7 +16,7 @@ from rounds.tracking import SQLITE, Tracking, at
 @cache
 def template() -> Path:
     """An empty database of MLflow's newest schema."""
-    folder = Path(tempfile.mkdtemp(prefix="rounds-mlflow-"))
+    folder = Path(tempfile.mkdtemp(prefix="mlflow-of-tests-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     tracking.create(folder / "mlflow.db")
     return folder / "mlflow.db"

@@ -14,6 +14,7 @@ from rounds.decoding import tidy, value
 from rounds.rules import broken, broken_by, text_of
 
 NUMBER, RULES = "row", "rules"  # in quarantine
+FIRST = 20  # rows of each rule that a report names by number
 ROW_GROUP = 100_000  # fixed: by default it follows the number of threads
 
 
@@ -83,9 +84,9 @@ def bad(raw: pl.LazyFrame, marked: pl.LazyFrame, asked: Questions) -> pl.LazyFra
 
 def first_rows(bad: Path) -> dict[str, list[int]]:
     """For each rule that was broken, the numbers of the first rows that break it."""
-    numbered = pl.scan_parquet(bad, glob=False).select(ROW, RULES).explode(RULES)
-    found = numbered.group_by(RULES).agg(pl.col(ROW).bottom_k(FIRST).sort()).collect(engine="streaming")
-    return dict(zip(found[RULES].to_list(), found[ROW].to_list(), strict=True))
+    numbered = pl.scan_parquet(bad, glob=False).select(NUMBER, RULES).explode(RULES)
+    found = numbered.group_by(RULES).agg(pl.col(NUMBER).bottom_k(FIRST).sort()).collect(engine="streaming")
+    return dict(zip(found[RULES].to_list(), found[NUMBER].to_list(), strict=True))
 
 
 def sink(table: pl.LazyFrame, target: Path) -> None:

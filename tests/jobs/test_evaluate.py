@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from pydantic import ValidationError
 
 from jobs.judging import gates
 from jobs.report.page import page
 from rounds import tables
 from rounds.errors import Refused
 from rounds.history import history
-from rounds.modelling import Gate, Gates
+from rounds.modelling import Evaluate, Gate, Gates
 from tests.jobs.appointments import Case, case
 
 Array = Any
@@ -251,3 +252,19 @@ def test_less_is_better_for_a_loss() -> None:
     rival = {"lead_time": {"brier": 0.15, "auc": 0.7}}
     verdicts = gates.judge(asked, {"auc": 0.71, "brier": 0.16}, rival)
     assert [verdict.verdict for verdict in verdicts] == ["pass", "refuse"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"gates": {"auc": {}}}, "asks nothing"),
+        ({"gates": {"auc": {"at_least": 0.9, "alarm_above": 0.8}}}, "nothing can pass"),
+        ({"gates": {"area": {"at_least": 0.9}}}, "area"),
+        ({"gates": {}, "slices": ["sex", "sex"]}, "two slices are named sex"),
+        ({"gates": {}, "slices": [{"name": "age_band", "column": "age", "at": [40, 18]}]}, "want numbers that rise"),
+        ({"gates": {"leakage": {"feature_at_most": 0.3}}}, "feature_at_most"),
+    ],
+)
+def test_knobs_that_make_no_sense_are_refused(asked: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        Evaluate.model_validate(asked)

@@ -53,7 +53,7 @@ def appointments(rows: int) -> pl.DataFrame:
 
 def written(table: pl.DataFrame, folder: Path) -> tuple[pl.DataFrame, bytes, dict[str, Any]]:
     compacted, target = compact(table.lazy(), definition()).collect(), folder / "table.parquet"
-    past = histories(compacted, definition())
+    past = histories(compacted.lazy(), definition())
     step.sink(compacted, past, definition(), knobs(), target)
     return pl.read_parquet(target), target.read_bytes(), step.facts(compacted, past, definition(), knobs())
 
@@ -91,7 +91,7 @@ def test_chunks_and_the_order_of_rows_leave_no_trace(tmp_path: Path, monkeypatch
         appointments(50).with_columns(patient_id=pl.lit("7")),
         appointments(3).with_columns(
             appointment_day=pl.Series(
-                [datetime.date(1900, 1, 1), datetime.date(2200, 12, 31)] + [datetime.date(2016, 5, 1)]
+                [datetime.date(1900, 1, 1), datetime.date(2200, 12, 31), datetime.date(2016, 5, 1)]
             )
         ),
     ],
@@ -103,11 +103,25 @@ def test_odd_tables_pass(tmp_path: Path, table: pl.DataFrame) -> None:
     assert found.drop(KEYS).select(pl.all().is_finite().all()).row(0) == (True,) * (found.width - 5)
 
 
-def test_a_feature_that_is_no_finite_number_is_refused(tmp_path: Path) -> None:
-    table = compact(appointments(5).lazy(), definition()).collect()
-    endless = Definition(knobs(), lambda row, op, moment: {"wide": row.age * 1e300 * 1e300})
-    with pytest.raises(Refused, match=r"^features\.py gives wide that is no finite number\."):
-        list(step.chunks(table, {}, endless, knobs()))
+@pytest.mark.parametrize(
+    ("gives", "said"),
+    [
+        (
+            lambda row, op, moment: {"wide": row.age * 1e300 * 1e300},
+            r"^features\.py gives wide that is no finite number",
+        ),
+        (
+            lambda row, op, moment: {"no_show": row.age},
+            r"^features\.py gives 'no_show', which is a key of the table too",
+        ),
+    ],
+)
+def test_a_feature_that_misleads_is_refused(tmp_path: Path, gives: Any, said: str) -> None:
+    definition, target = Definition(knobs(), gives), tmp_path / "table.parquet"
+    table = compact(appointments(5).lazy(), definition).collect()
+    with pytest.raises(Refused, match=said):
+        step.sink(table, {}, definition, knobs(), target)
+        step.check(target, definition)
 
 
 @pytest.fixture(scope="module")

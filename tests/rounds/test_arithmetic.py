@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
@@ -44,7 +44,7 @@ def bits(value: float) -> bytes:
     return struct.pack("<d", value)
 
 
-def on_columns(results: dict[str, Any], **values: list[float]) -> dict[str, list[float]]:
+def on_columns(results: dict[str, Any], **values: Sequence[float]) -> dict[str, list[float]]:
     table = pl.DataFrame(values, strict=False)
     return table.select(result.cast(pl.Float64).alias(name) for name, result in results.items()).to_dict(
         as_series=False

@@ -157,7 +157,7 @@ def booked(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    kinds = {
+    kinds: dict[str, Any] = {
         "timestamp": pl.Datetime("us"),
         "date": pl.Date,
         "integer": pl.Int64,

@@ -93,9 +93,13 @@ def test_in_parts_it_is_the_same(monkeypatch: pytest.MonkeyPatch, rows: int, ent
 def test_entities_with_one_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     table = many(500, 60, 20)
     wanted = computed(table, "identifier")
-    seen = []
-    original = under_test._mixed
-    monkeypatch.setattr(under_test, "_mixed", lambda name, check: seen.append(original(name, check)) or seen[-1])
+    seen, original = [], under_test._mixed
+
+    def noted(name: Any, check: Any) -> bool:
+        seen.append(original(name, check))
+        return seen[-1]
+
+    monkeypatch.setattr(under_test, "_mixed", noted)
     monkeypatch.setattr(
         pl.Series, "hash", lambda self, seed: pl.Series((self.cast(pl.Int64) % (5 + seed)).cast(pl.UInt64))
     )

@@ -201,6 +201,6 @@ def test_a_registry_that_is_there_is_not_lost(three: Place) -> None:
     assert three.do(Registry.lost) is None
 
 
-def test_a_registry_that_was_deleted_is_lost(three: Place) -> None:
-    (three.root / "mlflow.db").unlink()
-    assert three.do(Registry.lost)["aliases"][CHAMPION] == "three"
+def test_a_registry_that_is_gone_is_lost(three: Place, tmp_path: Path) -> None:
+    shutil.copytree(three.root / "store", tmp_path / "another" / "store")
+    assert Place(tmp_path / "another").do(Registry.lost)["aliases"] == {CHAMPION: "three", ANCHOR: "one"}

@@ -38,7 +38,7 @@ def definition(moment: str) -> Definition:
 
 
 def typed(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    kinds = {"timestamp": pl.Datetime("us"), "date": pl.Date, "integer": pl.Int64, "flag": pl.Int64}
+    kinds: dict[str, Any] = {"timestamp": pl.Datetime("us"), "date": pl.Date, "integer": pl.Int64, "flag": pl.Int64}
     columns = NOSHOW.columns
     return pl.DataFrame(rows, schema={name: kinds.get(column.type, pl.String) for name, column in columns.items()})
 
