@@ -12,34 +12,16 @@ from airflow.sdk.exceptions import AirflowTimetableInvalid
 from launch import launch
 
 PROBLEMS = Path(__file__).resolve().parent.parent / "problems"
+ON_CALL = Path(__file__).with_suffix(".md")  # what whoever is called at night needs to know
 RUN = "{{ params.run or run_id }}"
 SEARCH = "{{ '--search=yes' if params.search or dag_run.run_type == 'scheduled' else '' }}"
 
 PARAMETERS: dict[str, Any] = {
     "run": Param("", type="string", title="Run", description="A name for this run; empty: Airflow's run id."),
     "source": Param("", type="string", title="Source", description="File or URL of the raw table; empty: as usual."),
-    "search": Param(False, type="boolean", title="Search", description="Search for better knobs; a scheduled run does."),
+    "search": Param(False, type="boolean", title="Search", description="Search for knobs; a scheduled run does."),
     "force": Param(False, type="boolean", title="Force", description="Run every step, even if nothing changed."),
 }
-
-ON_CALL = """
-### When a task is red
-The last lines of its log say why; the exit code in them says what to do.
-
-| exit code | means | do |
-|---|---|---|
-| 2 | **refused**: the table, a knob or a gate says no; not tried again | mend what it names, run again |
-| 1, or killed | **crashed**: store, network, memory; tried again by itself | mend the machine, clear the task |
-| 99 | **not asked for** in this run: the task is skipped | nothing |
-
-Clearing a task is safe: a step that is done and unchanged says so and does nothing.
-`RUN` is the parameter `run`, else the run id.
-
-- `rounds show RUN`: each step's verdict, time and findings
-- `rounds why RUN STEP`: why it ran, or did not
-- `rounds quarantine RUN`: which rows broke which rules
-- `{problem}/RUN/STEP/manifest.json` in the store: all of that, whole
-"""
 
 
 def describe(problem: str) -> dict[str, Any]:
@@ -55,7 +37,7 @@ def describe(problem: str) -> dict[str, Any]:
 
 
 def training(problem: str, title: str, **settings: Any) -> DAG:
-    doc = f"## {title}\n" + ON_CALL.format(problem=problem)
+    doc = f"# {title}\n\n" + ON_CALL.read_text(encoding="utf-8").format(problem=problem)
     this = ["--problem", problem, "--run", RUN, "{{ '--force' if params.force else '' }}"]
 
     @dag(f"train_{problem}", catchup=False, max_active_runs=1, params=PARAMETERS, doc_md=doc, **settings)

@@ -107,7 +107,7 @@ def facts(table: pl.DataFrame, past: dict[str, Array], definition: Definition, k
     }
 
 
-@step(reads=("validate",), knobs=Knobs, modules=("features",))
+@step(reads=("validate/table.parquet",), knobs=Knobs, modules=("features",))
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     definition = Definition(knobs, read.module("features").features)
     table = tables.compact(read.table("validate"), definition).collect()

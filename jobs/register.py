@@ -145,7 +145,7 @@ def tags(candidate: Candidate, digest: str) -> dict[str, str]:
     }
 
 
-@step(reads=("validate", "train", "evaluate"), knobs=Knobs, reuse=False, mirror=True)
+@step(reads=("validate/table.parquet", "train", "evaluate"), knobs=Knobs, reuse=False, mirror=True)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     loaded = bundle.load(lambda name: read.path("train", name))
     candidate = Candidate(read, knobs, pl.read_parquet(read.path("evaluate", SCORES), glob=False))

@@ -100,7 +100,7 @@ def asked(read: Reader, _: Knobs) -> tuple[Facts, bool]:
 
 
 @step(
-    reads=("features",),
+    reads=("features/table.parquet",),
     knobs=Knobs,
     also=asked,
     options={"search": "yes: search; otherwise train uses the knobs of problem.yaml"},

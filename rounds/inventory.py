@@ -63,8 +63,12 @@ class Run:
     def stale(self, name: str) -> list[str]:
         """The steps that this one read, and which have another content now."""
         then = self.steps[name].circumstances.read.inputs
-        now = {step: done.content.digest() for step, done in self.steps.items()}
-        return sorted(step for step, content in then.items() if now.get(step) != content)
+        found = set()
+        for entry, digest in then.items():
+            step, _, file = entry.partition("/")
+            if step not in self.steps or self.steps[step].content.part(file) != digest:
+                found.add(step)
+        return sorted(found)
 
 
 def problems(store: Store, only: str | None = None) -> list[str]:
@@ -155,5 +159,9 @@ def _run(problem: str, name: str, parts: list[tuple[Object, Manifest | str]]) ->
 
 def _in_order(steps: dict[str, Manifest]) -> dict[str, Manifest]:
     """A step after those that it read."""
-    flow = {name: sorted(steps[name].circumstances.read.inputs.keys() & steps) for name in sorted(steps)}
+
+    def read(name: str) -> Iterable[str]:
+        return steps[name].circumstances.read.inputs
+
+    flow = {name: sorted({entry.partition("/")[0] for entry in read(name)} & set(steps)) for name in sorted(steps)}
     return {name: steps[name] for name in TopologicalSorter(flow).static_order()}

@@ -180,7 +180,7 @@ class Validate(Knobs):
 class Features(Knobs):
     """Whose history a row carries: a word for it, and the column that names the entity."""
 
-    history: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], str] = {}
+    history: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], str], Field(default_factory=dict)]
 
 
 class Split(Knobs):

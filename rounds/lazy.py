@@ -15,7 +15,9 @@ class _Deferred(ModuleType):
     def __getattr__(self, attribute: str) -> Any:
         if sys.modules.get(self.__name__) is self:
             del sys.modules[self.__name__]
-        return getattr(importlib.import_module(self.__name__), attribute)
+        found = getattr(importlib.import_module(self.__name__), attribute)
+        self.__dict__[attribute] = found  # the next time it is found without asking
+        return found
 
 
 def defer(*names: str) -> None:

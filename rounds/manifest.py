@@ -42,7 +42,9 @@ class Content(_Part):
 
     def only(self, files: set[str]) -> Content:
         """What a later step sees that reads no more than these files."""
-        return self.model_copy(update={"files": {name: self.files[name] for name in files & set(self.files)}, "facts": {}})
+        return self.model_copy(
+            update={"files": {name: self.files[name] for name in files & set(self.files)}, "facts": {}}
+        )
 
 
 class Ingredients(_Part):

@@ -33,6 +33,7 @@ class Mirrored:
     id: str
     params: dict[str, str]
     tags: dict[str, str]
+    status: str = "RUNNING"
     steps: frozenset[str] = frozenset()
 
 
@@ -76,16 +77,17 @@ def past(tracking: Tracking, store: Store, trained: Manifest) -> Mirrored:
 def _complete(
     tracking: Tracking, store: Store, experiment: str, mirrored: Mirrored, steps: dict[str, Manifest]
 ) -> None:
-    """Write the steps that it has not; the mark of a step comes after all of it."""
-    lacking = {step: done for step, done in steps.items() if mirrored.tags.get(_mark(step)) != digest(done)}
-    for step, done in lacking.items():
+    """Write the steps that it has not: the mark of a step comes after all of it, the end of the run after all steps."""
+    lacking = [done for step, done in steps.items() if mirrored.tags.get(_mark(step)) != digest(done)]
+    for done in lacking:
         _write(tracking, store, experiment, mirrored, done)
-        tracking.call("set_tag", mirrored.id, _mark(step), digest(done))
-    if lacking:
-        refused = [step for step, done in steps.items() if done.content.verdict == "refused"]
+        tracking.call("set_tag", mirrored.id, _mark(done.step), digest(done))
+    refused = any(done.content.verdict == "refused" for done in steps.values())
+    status = "FAILED" if refused else "FINISHED"
+    if lacking or mirrored.status != status:
         tracking.call("set_tag", mirrored.id, "verdict", "refused" if refused else "done")
         ends = max(_milliseconds(done, done.circumstances.seconds) for done in steps.values())
-        tracking.call("set_terminated", mirrored.id, "FAILED" if refused else "FINISHED", ends)
+        tracking.call("set_terminated", mirrored.id, status, ends)
 
 
 def everything(tracking: Tracking, store: Store, problem: str) -> int:
@@ -115,7 +117,10 @@ def _under(root: str | None, name: str) -> str | None:
 
 def _find(tracking: Tracking, experiment: str, text: str) -> Mirrored | None:
     found = tracking.call("search_runs", [experiment], filter_string=text, max_results=1)
-    return None if not found else Mirrored(found[0].info.run_id, dict(found[0].data.params), dict(found[0].data.tags))
+    if not found:
+        return None
+    told, data = found[0].info, found[0].data
+    return Mirrored(told.run_id, dict(data.params), dict(data.tags), told.status)
 
 
 def _contradicts(mirrored: Mirrored, steps: dict[str, Manifest]) -> bool:

@@ -52,6 +52,7 @@ def step(
 ) -> Callable[[Callable[[Reader, Writer, K], Facts]], Step[K]]:
     """Make a step of `main(read, write, knobs)`.
 
+    `reads` names steps, or single files of them: `validate/table.parquet` does not change when a report does.
     The fields of `knobs` are the sections of problem.yaml that it may read, `modules` the problem's own modules,
     `also` whatever else decides the result (its first answer is part of the key, its second becomes `read.also`).
     A step without `reuse` looks at the world every time; one with `mirror` shows in MLflow what it did.
@@ -120,10 +121,7 @@ class Step(Generic[K]):
         described = problems.problem(problem)
         knobs = self.knobs(**{field.name: getattr(described, field.name) for field in dataclasses.fields(self.knobs)})
         store = open_store(settings().store)
-        inputs = {
-            name: acceptable(places.read(store, places.manifest_path(problem, run, name)), name, run)
-            for name in self.reads
-        }
+        inputs = self._inputs(store, problem, run)
         with scratch() as folder:
             read = Reader(
                 problem,
@@ -141,6 +139,17 @@ class Step(Generic[K]):
                     return self._again(store, done, run, started)
             read = dataclasses.replace(read, also=value)
             return self._work(read, knobs, ingredients, force, started, refusal)
+
+    def _inputs(self, store: Store, problem: str, run: str) -> dict[str, Manifest]:
+        """The manifests of the steps that this one reads; of a step read by files, these files alone are to be seen."""
+        found = {}
+        for name in dict.fromkeys(entry.partition("/")[0] for entry in self.reads):
+            done = acceptable(places.read(store, places.manifest_path(problem, run, name)), name, run)
+            if name not in self.reads:
+                files = {entry.partition("/")[2] for entry in self.reads if entry.startswith(f"{name}/")}
+                done = done.model_copy(update={"content": done.content.only(files)})
+            found[name] = done
+        return found
 
     def _look(self, read: Reader, knobs: K) -> tuple[Facts, Any, Refused | None]:
         """What else decides the result; a refusal here is on record like one of the work itself."""
@@ -161,7 +170,7 @@ class Step(Generic[K]):
             code=code.digests(modules, ROOT),
             knobs=described.model_dump(mode="json", include=sections, by_alias=True, exclude_defaults=True),
             packages=code.packages(),
-            inputs={name: done.content.digest() for name, done in inputs.items()},
+            inputs={entry: _part(inputs, entry) for entry in self.reads},
             also=extra,
         )
 
@@ -244,6 +253,11 @@ class Step(Generic[K]):
         last = own or places.read(read.store, places.last_path(read.problem, self.name))
         gone = places.damaged(read.store, last) if last and last.circumstances.read == ingredients else []
         return why.reasons(ingredients, last, damaged=gone, forced=force)
+
+
+def _part(inputs: Mapping[str, Manifest], entry: str) -> str:
+    step, _, file = entry.partition("/")
+    return inputs[step].content.part(file)
 
 
 def _now() -> str:

@@ -32,8 +32,9 @@ def differences(before: Ingredients, now: Ingredients) -> Iterator[str]:
         yield f"code {path} {_verb(old, new)}"
     for name, old, new in changes(before.packages, now.packages, nested=False):
         yield f"package {name} {old} -> {new}"
-    for step, _, _ in changes(before.inputs, now.inputs, nested=False):
-        yield f"what '{step}' wrote changed"
+    for entry, _, _ in changes(before.inputs, now.inputs, nested=False):
+        step, _, file = entry.partition("/")
+        yield f"{file} of '{step}' changed" if file else f"what '{step}' wrote changed"
 
 
 _NOTHING = "(none)"

@@ -58,7 +58,7 @@ MISTAKES = {
     "not YAML": ("title: Will", "title: [Will", "is not readable YAML"),
     "a tab": ("title:", "\ttitle:", "is not readable YAML"),
     "a Python object": ("title: Will", "title: !!python/object:os.system {}\nx: Will", "is not readable YAML"),
-    "a day that is none": ("start: 2026-01-05", "start: 2026-02-30", "source.start is '2026-02-30'; want"),
+    "a day that is none": ("start: 2026-01-05", "start: 2026-02-30", "is not readable YAML"),
 }
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 import pytest
 
 from jobs.train import Knobs, fit
@@ -245,8 +245,8 @@ def test_the_model_answers_as_the_bundle_does(place: Place, bundled: dict[str, b
         run_id=run.info.run_id, artifact_path="model", tracking_uri=place.door.url
     )
     served = mlflow.pyfunc.load_model(folder)
-    table = clinic.appointments(rows=200, seed=5).to_pandas()[list(loaded.features)]
-    matrix = np.ascontiguousarray(table, dtype=np.float32)
+    matrix = clinic.appointments(rows=200, seed=5).select(loaded.features).to_numpy()
+    table = pd.DataFrame(matrix, columns=list(loaded.features))
     assert served.predict(table).tolist() == loaded.score(matrix).tolist()
     shuffled = table[list(reversed(loaded.features))]
     assert served.predict(shuffled).tolist() == loaded.score(matrix).tolist()
