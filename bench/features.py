@@ -82,8 +82,8 @@ def speed(table: Path) -> dict[str, float]:
     wanted = definition()
     compacted = tables.compact(pl.scan_parquet(table, glob=False), wanted).collect()
     known: dict[str, Array] = {}
-    history = seconds(lambda: known.update(tables.histories(compacted.lazy(), wanted)))
-    row = seconds(lambda: tables.matrix(compacted, known, wanted))
+    history = seconds(lambda: known.update(tables.histories(compacted.lazy(), wanted)), 3)
+    row = seconds(lambda: tables.matrix(compacted, known, wanted), 3)
     return {"row": row, "history": history}
 
 

@@ -166,7 +166,7 @@ def facts(found: Facts) -> Facts:
     }
 
 
-@step(reads=("validate/table.parquet", "features/table.parquet", "train"), knobs=Knobs)
+@step(reads=("validate/table.parquet", "features/table.parquet", "train"), knobs=Knobs, mirror=True)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     fitted = bundle.load(lambda name: read.path("train", name))
     features = read.table("features").collect()

@@ -61,12 +61,12 @@ def order(table: pl.DataFrame, knobs: Knobs) -> Array:
 
 def chunks(table: pl.DataFrame, past: dict[str, Array], definition: Definition, knobs: Knobs) -> Iterator[pl.DataFrame]:
     """Keys and features of all rows in order, some rows at a time."""
-    ordered = order(table, knobs)
+    ordered, wanted = order(table, knobs), tables.expressions(table.schema, definition)
     for start in range(0, table.height, CHUNK):
         rows = ordered[start : start + CHUNK]
         part = table[rows]
         earlier = {word: numbers[rows] for word, numbers in past.items()}
-        yield keys(part, knobs).hstack(tables.features(part, earlier, definition))
+        yield keys(part, knobs).hstack(tables.features(part, earlier, wanted))
 
 
 def sink(table: pl.DataFrame, past: dict[str, Array], definition: Definition, knobs: Knobs, target: Path) -> None:

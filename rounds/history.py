@@ -104,17 +104,16 @@ def _in_parts(
 ) -> Array | None:
     """For many entities, some of them at a time; nothing if two entities have one name."""
     found = np.empty((len(day), len(WORDS)), np.int32)
-    parts = np.uint64(1 << (len(day) // PART).bit_length())
-    for part in range(int(parts)):
-        rows = np.flatnonzero(low & (parts - np.uint64(1)) == np.uint64(part))
-        if not len(rows):
-            continue
+    part = (low & np.uint64((1 << (len(day) // PART).bit_length()) - 1)).astype(np.uint16)
+    by_part, ends = np.argsort(part, kind="stable"), np.cumsum(np.bincount(part))
+    for rows in np.split(by_part, ends[:-1]):
         key = name[rows] << span.bits | span.offset(day[rows])
         order = np.argsort(key)
         key, ordered = key[order], rows[order]
         if _mixed(key >> span.bits, check[ordered]):
             return None
-        found[ordered] = _from_order(key, span, missed[ordered], span.offset(cutoff[ordered]))
+        if len(rows):
+            found[ordered] = _from_order(key, span, missed[ordered], span.offset(cutoff[ordered]))
     return found
 
 

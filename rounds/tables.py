@@ -76,28 +76,33 @@ def day_numbers(days: pl.Series) -> Array:
 def matrix(compacted: pl.DataFrame, past: dict[str, Array], definition: Definition) -> Array:
     """The features of every row, computed in 64 bits and kept in 32."""
     found = np.empty((compacted.height, len(definition.names)), np.float32)
+    wanted = expressions(compacted.schema, definition)
     for start in range(0, compacted.height, CHUNK):
         rows = slice(start, min(start + CHUNK, compacted.height))
         earlier = {word: numbers[rows] for word, numbers in past.items()}
-        found[rows] = features(compacted[rows], earlier, definition).to_numpy()
+        found[rows] = features(compacted[rows], earlier, wanted).to_numpy()
     return found
 
 
-def features(compacted: pl.DataFrame, past: dict[str, Array], definition: Definition) -> pl.DataFrame:
+def features(compacted: pl.DataFrame, past: dict[str, Array], wanted: list[pl.Expr]) -> pl.DataFrame:
     """The features, a column each."""
-    table = compacted.with_columns(
+    return with_past(compacted, past).lazy().select(wanted).collect()
+
+
+def with_past(compacted: pl.DataFrame, past: dict[str, Array]) -> pl.DataFrame:
+    return compacted.with_columns(
         pl.Series(name, numbers[:, at]) for word, numbers in past.items() for at, name in enumerate(parts(word))
-    ).lazy()
-    wanted = expressions(definition)
-    kinds = table.select(wanted.values()).collect_schema()
-    return table.select(rounded(value, kinds[name]).alias(name) for name, value in wanted.items()).collect()
+    )
 
 
-def expressions(definition: Definition) -> dict[str, pl.Expr]:
+def expressions(schema: pl.Schema, definition: Definition) -> list[pl.Expr]:
     """The definition as expressions over a compact table with histories."""
     values = {name: wide(name, column) for name, column in definition.readable.items()}
-    values.update({name: pl.col(name).cast(pl.Int64) for word in definition.history for name in parts(word)})
-    return {name: expression(value).alias(name) for name, value in definition.evaluate(values, Columns).items()}
+    earlier = [name for word in definition.history for name in parts(word)]
+    values.update({name: pl.col(name).cast(pl.Int64) for name in earlier})
+    found = {name: expression(value).alias(name) for name, value in definition.evaluate(values, Columns).items()}
+    kinds = pl.LazyFrame(schema={**schema, **dict.fromkeys(earlier, pl.Int32)}).select(found.values()).collect_schema()
+    return [rounded(value, kinds[name]).alias(name) for name, value in found.items()]
 
 
 def rounded(value: pl.Expr, kind: pl.DataType) -> pl.Expr:

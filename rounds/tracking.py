@@ -87,7 +87,7 @@ def at(url: str) -> Tracking:
     path = database(url)
     if importlib.util.find_spec("mlflow") is None:
         raise Refused("MLflow is not installed in this environment; use that of 'register' (make setup makes it).")
-    _hush()
+    hush()
     if path is not None:
         create(path)
     with _failing(url, "open"):
@@ -121,7 +121,7 @@ def create(path: Path) -> None:
 
 def _migrated(new: Path) -> Path:
     """A database of MLflow's newest schema at a path where a killed attempt may have left one."""
-    _hush()
+    hush()
     from mlflow.store.tracking import sqlalchemy_store
 
     build: Any = sqlalchemy_store.SqlAlchemyStore
@@ -139,7 +139,8 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
-def _hush() -> None:
+def hush() -> None:
+    """Before MLflow is imported: it says nothing, tells nobody, and does not wait for long."""
     os.environ.update(QUIET)
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
@@ -155,11 +156,15 @@ def _failing(url: str, verb: str) -> Iterator[None]:
     except Exception as error:
         if not _is_foreseen(error):
             raise
-        reason = str(error).split("\n", 1)[0][:300]
         raise RegistryError(
-            f"MLflow at {_shown(url)} could not {verb.replace('_', ' ')}: {reason}. "
+            f"MLflow at {_shown(url)} could not {verb.replace('_', ' ')}: {_reason(error)}. "
             "See that it is there, has room and may be written, then run it again."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first cause in one line: databases wrap it in words of their own."""
+    return str(error).rpartition("Original exception was: ")[2].split("\n", 1)[0][:300].rstrip(".")
 
 
 def _is_foreseen(error: Exception) -> bool:

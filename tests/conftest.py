@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.checkout import Checkout, copied
+from tests.checkout import Checkout, copied, lenient
 from tests.warm import Warm
 from tests.warm import warm as started
 
@@ -20,13 +20,13 @@ settings.load_profile("rounds")
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
     """A copy of the rooms for one test alone."""
-    return copied(tmp_path)
+    return lenient(copied(tmp_path))
 
 
 @pytest.fixture(scope="session")
 def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A copy of the rooms that no test changes; take `unchanged.at(tmp_path)`."""
-    return copied(tmp_path_factory.mktemp("unchanged"))
+    return lenient(copied(tmp_path_factory.mktemp("unchanged")))
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,10 @@ from typing import Any
 
 from tests.checkout import ROOT, Checkout, Ended
 
-LIBRARIES = ("numpy", "pandas", "polars", "polars.io.plugins", "great_expectations", "obstore", "pydantic", "yaml")
+LIBRARIES = (
+    *("numpy", "pandas", "polars", "polars.io.plugins", "great_expectations", "xgboost"),
+    *("mlflow", "sqlalchemy", "alembic", "obstore", "pydantic", "yaml"),
+)
 
 
 @dataclass(frozen=True)

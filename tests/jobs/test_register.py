@@ -1,0 +1,254 @@
+"""Registering: one version however often and by however many, the champion test, and a registry that is not well."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import tracked
+from tests.checkout import KNOBS, Checkout, broken_promises, copied, lenient
+from tests.warm import Started, Warm
+
+LEFT = ("ingest", "validate", "features", "tune", "train", "evaluate")
+EIGHT = [f"run{number}" for number in range(8)]
+
+
+def flow(checkout: Checkout, warm: Warm, name: str) -> None:
+    for step in LEFT:
+        ended = warm.run(checkout, step, name)
+        assert ended.well, ended.text
+
+
+def registered(checkout: Checkout, warm: Warm, name: str = "a") -> dict[str, Any]:
+    ended = warm.run(checkout, "register", name)
+    assert ended.code == 0, ended.text
+    return dict(checkout.content("register", name)["facts"])
+
+
+def shelf(checkout: Checkout) -> tuple[dict[str, int], list[str]]:
+    """The aliases, and the stage of each version."""
+    client = tracked.door(checkout.place / "mlflow").client
+    found = sorted(client.search_model_versions("name = 'NoShowXGBoost'"), key=lambda version: int(version.version))
+    aliases = client.get_registered_model("NoShowXGBoost").aliases if found else {}
+    return {name: int(number) for name, number in aliases.items()}, [version.tags["stage"] for version in found]
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Checkout:
+    """A checkout with lenient gates in which run a waits to be registered, for no test to change."""
+    checkout = lenient(copied(tmp_path_factory.mktemp("evaluated")))
+    flow(checkout, warm, "a")
+    return checkout
+
+
+@pytest.fixture
+def ready(evaluated: Checkout, tmp_path: Path) -> Checkout:
+    return copy(evaluated, tmp_path / "ready")
+
+
+def copy(checkout: Checkout, place: Path) -> Checkout:
+    shutil.copytree(checkout.place / "store", place / "store")
+    shutil.copytree(checkout.root, place / checkout.root.name)
+    return Checkout(place / checkout.root.name, place).at(place)
+
+
+def test_the_first_model_needs_only_its_gates(ready: Checkout, warm: Warm) -> None:
+    facts = registered(ready, warm)
+    assert facts["version"] == facts["champion"] == facts["anchor"] == 1
+    assert facts["stage"] == "Production"
+    assert facts["test"] == {}
+    assert shelf(ready) == ({"champion": 1, "anchor": 1}, ["Production"])
+
+
+def test_registered_twice_is_registered_once(ready: Checkout, warm: Warm) -> None:
+    registered(ready, warm)
+    first = ready.content("register")
+    registered(ready, warm)
+    assert ready.content("register") == first
+    assert ready.why("register") == ["it looks at the registry every time"]
+    assert shelf(ready) == ({"champion": 1, "anchor": 1}, ["Production"])
+
+
+def test_eight_at_once_are_one_version(ready: Checkout, warm: Warm) -> None:
+    for name in EIGHT:
+        flow(ready, warm, name)
+    ended = [one.wait() for one in [warm.start(ready, "register", name) for name in EIGHT]]
+    assert [one.code for one in ended] == [0] * 8, "\n".join(one.text for one in ended)
+    contents = [ready.content("register", name) for name in EIGHT]
+    assert contents == [contents[0]] * 8
+    assert shelf(ready) == ({"champion": 1, "anchor": 1}, ["Production"])
+
+
+def changed(checkout: Checkout, warm: Warm, name: str, margin: str = "0.4", old: str = "0.005") -> dict[str, Any]:
+    """Another model in another run; by such a margin every challenger passes."""
+    checkout.change(KNOBS, "trees: 20, depth: 4", "trees: 30, depth: 4")
+    checkout.change(KNOBS, f"margin: {old}", f"margin: {margin}")
+    flow(checkout, warm, name)
+    return registered(checkout, warm, name)
+
+
+def test_a_challenger_that_passes_becomes_champion(ready: Checkout, warm: Warm) -> None:
+    registered(ready, warm)
+    facts = changed(ready, warm, "b")
+    assert (facts["version"], facts["champion"], facts["anchor"]) == (2, 2, 1)
+    assert facts["test"]["passed"] is True
+    assert facts["test"]["uses_of_slice"] == 1
+    assert shelf(ready) == ({"champion": 2, "anchor": 1}, ["Archived", "Production"])
+
+
+def test_a_challenger_that_does_not_pass_stays_one(ready: Checkout, warm: Warm) -> None:
+    registered(ready, warm)
+    facts = changed(ready, warm, "b", margin="0.000001")
+    assert (facts["version"], facts["stage"], facts["champion"], facts["challenger"]) == (2, "Staging", 1, 2)
+    assert facts["test"]["passed"] is False
+    told = json.loads(ready.file("register", "registration.json", "b").read_bytes())["why_not"]
+    assert told.startswith("version 2 stays challenger: against the champion its AUC may be ")
+
+
+def test_by_hand_a_challenger_waits_for_a_person(ready: Checkout, warm: Warm) -> None:
+    registered(ready, warm)
+    ready.change(KNOBS, "promotion: auto", "promotion: manual")
+    facts = changed(ready, warm, "b")
+    assert (facts["stage"], facts["champion"], facts["challenger"]) == ("Staging", 1, 2)
+    told = json.loads(ready.file("register", "registration.json", "b").read_bytes())["why_not"]
+    assert told == "version 2 may become champion: 'rounds promote 2' does it"
+
+
+def test_a_champion_with_another_definition_is_asked_with_its_own(ready: Checkout, warm: Warm) -> None:
+    registered(ready, warm)
+    first = ready.content("features")["facts"]["features"]
+    with (ready.root / "problems/noshow/features.py").open("a", encoding="utf-8") as file:
+        file.write(
+            "\n\n_all = features\n\n\ndef features(row, op, moment):\n"
+            '    return {"twice_the_age": row.age * 2, **_all(row, op, moment)}\n'
+        )
+    facts = changed(ready, warm, "b")
+    assert ready.content("features", "b")["facts"]["features"] == first + 1
+    assert facts["champion"] == 2
+    assert abs(facts["test"]["against"]["champion"]["gain"]) < 0.2
+
+
+def test_what_was_taken_back_is_not_promoted_again_by_itself(ready: Checkout, warm: Warm) -> None:
+    registered(ready, warm)
+    changed(ready, warm, "b")
+    taken = rounds(ready, "rollback")
+    assert taken == "version 1 of NoShowXGBoost (run a) is champion\n"
+    facts = registered(ready, warm, "b")
+    assert (facts["version"], facts["stage"], facts["champion"]) == (2, "Archived", 1)
+    back = rounds(ready, "promote", "2")
+    assert back.startswith("version 2 of NoShowXGBoost (run b) is champion; 'rounds rollback' brings version 1 back")
+
+
+def test_a_lost_registry_comes_back(ready: Checkout, warm: Warm) -> None:
+    registered(ready, warm)
+    changed(ready, warm, "b")
+    before = shelf(ready)
+    lost = copy(ready, ready.place / "lost")
+    assert rounds(lost, "mirror") == "2 runs of noshow in MLflow\n"
+    assert shelf(lost) == ({}, before[1])
+    registered(lost, warm, "b")
+    assert shelf(lost) == before
+
+
+def rounds(checkout: Checkout, *words: str) -> str:
+    environment = checkout.environment()
+    command = [sys.executable, "-m", "rounds.cli", *words]
+    done = subprocess.run(command, cwd=checkout.root, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_killed_at_any_call_to_the_registry_it_ends_the_same(ready: Checkout, warm: Warm, tmp_path: Path) -> None:
+    registered(ready, warm)
+    ready.change(KNOBS, "trees: 20, depth: 4", "trees: 30, depth: 4")
+    ready.change(KNOBS, "margin: 0.005", "margin: 0.4")
+    flow(ready, warm, "b")
+    log = tmp_path / "points"
+    peace = with_mlflow(ready, tmp_path / "peace")
+    assert warm.run(peace, "register", "b", FAULT_LOG=str(log)).code == 0
+    wanted, points = (peace.content("register", "b"), shelf(peace)), log.read_text(encoding="utf-8").splitlines()
+    calls = [number for number, point in enumerate(points, 1) if " mlflow " in point]
+    assert len(calls) > 40
+    for number in calls[::3]:
+        killed = with_mlflow(ready, tmp_path / f"killed {number}")
+        ended = warm.run(killed, "register", "b", FAULT_AT=str(number))
+        assert ended.code == -signal.SIGKILL, points[number - 1]
+        assert broken_promises(killed.store) == []
+        registered(killed, warm, "b")
+        assert (killed.content("register", "b"), shelf(killed)) == wanted, points[number - 1]
+
+
+def with_mlflow(checkout: Checkout, place: Path) -> Checkout:
+    """A copy that goes on with the same registry, not with an empty one."""
+    place.mkdir()
+    shutil.copytree(checkout.place / "mlflow", place / "mlflow")
+    return copy(checkout, place)
+
+
+def test_an_incomplete_bundle_is_refused(ready: Checkout, warm: Warm) -> None:
+    path = ready.file("train", "model.ubj")
+    path.write_bytes(path.read_bytes()[:-1])
+    ended = warm.run(ready, "register")
+    assert ended.code == 2
+    assert "model" in ended.text and "was altered" in ended.text
+    assert shelf(ready) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("uri", "code", "said"),
+    [
+        ("http://127.0.0.1:9", 1, "MLflow at http://127.0.0.1:9 could not"),
+        ("/nowhere/mlruns", 2, "MLflow's file store knows no aliases"),
+    ],
+    ids=["down", "a folder"],
+)
+def test_a_registry_that_cannot_be_used_is_named(ready: Checkout, warm: Warm, uri: str, code: int, said: str) -> None:
+    ended = warm.run(ready, "register", "a", MLFLOW_TRACKING_URI=uri)
+    assert (ended.code, said in ended.text) == (code, True), ended.text
+    assert registered(ready, warm)["champion"] == 1
+
+
+def test_a_registry_that_is_full_ends_in_one_sentence_and_the_next_try_completes(ready: Checkout, warm: Warm) -> None:
+    path = ready.place / "mlflow" / "mlflow.db"
+    with sqlite3.connect(path) as found:
+        found.execute("create trigger full before insert on runs begin select raise(abort, 'database is full'); end")
+    found.close()
+    ended = warm.run(ready, "register")
+    assert ended.code == 1
+    assert "could not create run" in ended.text and "database is full" in ended.text
+    assert len(ended.text.splitlines()) == 2
+    with sqlite3.connect(path) as found:
+        found.execute("drop trigger full")
+    found.close()
+    assert registered(ready, warm)["champion"] == 1
+
+
+def test_a_registry_that_another_holds_is_waited_for(ready: Checkout, warm: Warm) -> None:
+    held = sqlite3.connect(ready.place / "mlflow" / "mlflow.db", isolation_level=None)
+    held.execute("begin exclusive")
+    running = warm.start(ready, "register")
+    with pytest.raises(TimeoutError):
+        _wait(running, 3)
+    held.execute("rollback")
+    held.close()
+    assert running.wait().code == 0
+
+
+def _wait(running: Started, seconds: float) -> None:
+    """As long as that, unless it ends."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        os.kill(running.pid, 0)
+        time.sleep(0.1)
+    raise TimeoutError
