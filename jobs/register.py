@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,10 @@ class Candidate:
 
     read: Reader
     knobs: Knobs
-    scores: pl.DataFrame
+
+    @cached_property
+    def scores(self) -> pl.DataFrame:
+        return pl.read_parquet(self.read.path("evaluate", SCORES), glob=False)
 
     @property
     def key(self) -> list[str]:
@@ -148,7 +152,7 @@ def tags(candidate: Candidate, digest: str) -> dict[str, str]:
 @step(reads=("validate/table.parquet", "train", "evaluate"), knobs=Knobs, reuse=False, mirror=True)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     loaded = bundle.load(lambda name: read.path("train", name))
-    candidate = Candidate(read, knobs, pl.read_parquet(read.path("evaluate", SCORES), glob=False))
+    candidate = Candidate(read, knobs)
     tracking = open_tracking()
     with at_the_registry(read.store, read.problem) as held:
         registry = Registry(tracking.while_telling(held.beat), read.store, read.problem, knobs.model, held)

@@ -106,12 +106,14 @@ def _entries(store: Store, found: Iterable[Object]) -> dict[str, set[str]]:
 
 
 def _wanted(store: Store, problem: str, runs: Iterable[Run], found: Iterable[Object]) -> set[str]:
-    """Every place that these runs refer to, or the last good work of a step: the next run is compared with that."""
-    last = [
-        places.read(store, each.path) for each in found if each.path.endswith("/last.json") and "/.index/" in each.path
-    ]
+    """Every place that these runs refer to, or a registered model, or the last good work, to which the next is held."""
+    last = [places.read(store, each.path) for each in found if fullmatch(_LASTING, each.path)]
     done = [*(done for run in runs for done in run.steps.values()), *(done for done in last if done is not None)]
     return set(chain.from_iterable(_places(each) | set(_texts(each.circumstances.read.also)) for each in done))
+
+
+# The last good work of each step, and what each version in the registry is made of.
+_LASTING = r"[^/]+/(\.index/[^/]+/last|\.registry/bundles/[0-9a-f]{64})\.json"
 
 
 def _places(done: Manifest) -> set[str]:

@@ -162,9 +162,12 @@ def _failing(url: str, verb: str) -> Iterator[None]:
         ) from error
 
 
-def _reason(error: Exception) -> str:
-    """The first cause in one line: databases wrap it in words of their own."""
-    return str(error).rpartition("Original exception was: ")[2].split("\n", 1)[0][:300].rstrip(".")
+def _reason(error: BaseException) -> str:
+    """The first cause in one line: whoever passes it on wraps it in statements and advice."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        return _reason(cause)
+    return str(error).split("\n", 1)[0][:300].rstrip(".")
 
 
 def _is_foreseen(error: Exception) -> bool:

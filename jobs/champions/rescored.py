@@ -17,7 +17,10 @@ def scores(bundle: Bundle, table: pl.LazyFrame, wanted: pl.DataFrame, key: list[
     definition = bundle.rebuild()
     names = list(dict.fromkeys([*key, *definition.sections.columns]))
     if lacking := [name for name in names if name not in table.collect_schema()]:
-        raise Refused(f"the validated table lacks {', '.join(lacking)}, which the bundle {bundle.digest[:12]} reads.")
+        raise Refused(
+            f"the validated table lacks {', '.join(lacking)}, which the bundle {bundle.digest[:12]} of an earlier version "
+            "reads, so the two cannot be compared. Bring the column back, or say 'rounds promote VERSION'."
+        )
     rows = table.select(names).collect()
     where = wanted.select(key).join(rows.select(key).with_row_index("row"), on=key, how="left", maintain_order="left")
     if where.height != wanted.height or where.get_column("row").null_count():

@@ -16,6 +16,7 @@ from tests.checkout import STEPS, Checkout, broken_promises, copied
 from tests.warm import Warm
 
 MOMENTS = 30
+ASKED = {"tune": ["--search=yes"]}  # otherwise it has nothing to do
 
 # Puts the manifest in the store before the files that it promises.
 MANIFEST_FIRST = """
@@ -59,6 +60,10 @@ class Before:
     step: str
     warm: Warm
 
+    @property
+    def asked(self) -> list[str]:
+        return ["a", *ASKED.get(self.step, [])]
+
     def fresh(self, place: Path) -> Checkout:
         shutil.copytree(self.checkout.store, place / "store")
         return self.checkout.at(place)
@@ -67,7 +72,7 @@ class Before:
 def before(checkout: Checkout, step: str, warm: Warm) -> Before:
     checkout.store.mkdir(exist_ok=True)
     for done in STEPS[: STEPS.index(step)]:
-        ended = warm.run(checkout, done)
+        ended = warm.run(checkout, done, "a", *ASKED.get(done, []))
         assert ended.well, ended.text
     return Before(checkout, step, warm)
 
@@ -81,14 +86,16 @@ def undisturbed(ready: Before, place: Path) -> tuple[Checkout, list[str]]:
     """The step run in peace, and the points that it passed."""
     log = place / "points"
     checkout = ready.fresh(place)
-    ended = ready.warm.run(checkout, ready.step, FAULT_LOG=str(log))
+    ended = ready.warm.run(checkout, ready.step, *ready.asked, FAULT_LOG=str(log))
     assert ended.well, ended.text
     assert broken_promises(checkout.store) == []
-    return checkout, log.read_text(encoding="utf-8").splitlines()
+    points = log.read_text(encoding="utf-8").splitlines()
+    published = max(i for i, point in enumerate(points) if "after write" in point and "/last.json" in point)
+    return checkout, points[: published + 1]  # what follows is the mirror's, which has kills of its own
 
 
 def recovers(ready: Before, checkout: Checkout, peace: Checkout) -> None:
-    ended = ready.warm.run(checkout, ready.step)
+    ended = ready.warm.run(checkout, ready.step, *ready.asked)
     assert ended.well, ended.text
     assert checkout.content(ready.step) == peace.content(ready.step)
     assert broken_promises(checkout.store) == []
@@ -107,7 +114,7 @@ def test_killed_at_random_moments(ready: Before, tmp_path: Path) -> None:
     moments, killed = random.Random(ready.step), 0
     for number in range(MOMENTS):
         checkout = ready.fresh(tmp_path / f"killed {number}")
-        running = ready.warm.start(checkout, ready.step)
+        running = ready.warm.start(checkout, ready.step, *ready.asked)
         time.sleep(took * (number + moments.random()) / MOMENTS)
         os.kill(running.pid, signal.SIGKILL)
         ended = running.wait()
@@ -126,7 +133,7 @@ def test_killed_at_every_call_to_the_store(ready: Before, tmp_path: Path) -> Non
     for number, point in enumerate(points, start=1):
         place = tmp_path / f"killed {number}"
         checkout = ready.fresh(place)
-        killed = ready.warm.run(checkout, ready.step, FAULT_AT=str(number), FAULT_LOG=str(place / "points"))
+        killed = ready.warm.run(checkout, ready.step, *ready.asked, FAULT_AT=str(number), FAULT_LOG=str(place / "points"))
         assert killed.code == -signal.SIGKILL, point
         assert (place / "points").read_text(encoding="utf-8").splitlines() == points[:number]
         assert broken_promises(checkout.store) == [], point

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 from tests import tracked
 from tests.checkout import KNOBS, Checkout, broken_promises, copied, lenient
+from tests.jobs.test_disks import mounted
 from tests.warm import Started, Warm
 
 LEFT = ("ingest", "validate", "features", "tune", "train", "evaluate")
@@ -59,6 +61,7 @@ def ready(evaluated: Checkout, tmp_path: Path) -> Checkout:
 def copy(checkout: Checkout, place: Path) -> Checkout:
     shutil.copytree(checkout.place / "store", place / "store")
     shutil.copytree(checkout.root, place / checkout.root.name)
+    tracked.url(place / "mlflow")
     return Checkout(place / checkout.root.name, place).at(place)
 
 
@@ -160,6 +163,20 @@ def test_a_lost_registry_comes_back(ready: Checkout, warm: Warm) -> None:
     assert shelf(lost) == before
 
 
+def test_a_champion_outlives_its_run(ready: Checkout, warm: Warm) -> None:
+    registered(ready, warm)
+    changed(ready, warm, "b", margin="0.000001")
+    before = shelf(ready)
+    rounds(ready, "prune", "--keep", "1", "--yes")
+    assert [path.name for path in (ready.store / "noshow").glob("*/train/manifest.json")] == ["manifest.json"]
+    lost = copy(ready, ready.place / "lost")
+    facts = registered(lost, warm, "b")
+    assert (facts["champion"], facts["challenger"]) == (1, 2)
+    assert shelf(lost) == before
+    assert rounds(lost, "promote", "2").startswith("version 2 of NoShowXGBoost (run b) is champion")
+    assert rounds(lost, "rollback") == "version 1 of NoShowXGBoost (run a) is champion\n"
+
+
 def rounds(checkout: Checkout, *words: str) -> str:
     environment = checkout.environment()
     command = [sys.executable, "-m", "rounds.cli", *words]
@@ -231,6 +248,29 @@ def test_a_registry_that_is_full_ends_in_one_sentence_and_the_next_try_completes
     with sqlite3.connect(path) as found:
         found.execute("drop trigger full")
     found.close()
+    assert registered(ready, warm)["champion"] == 1
+
+
+def test_a_registry_that_is_read_only_ends_in_one_sentence_and_the_next_try_completes(
+    ready: Checkout, warm: Warm
+) -> None:
+    ended = mounted(ready, ready.place / "mlflow", "ro", "register")
+    assert ended.code == 1
+    assert "could not" in ended.text and "readonly database" in ended.text
+    assert registered(ready, warm)["champion"] == 1
+
+
+def test_a_server_that_never_answers_is_given_up(ready: Checkout, warm: Warm) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        ended = warm.run(
+            ready,
+            "register",
+            MLFLOW_TRACKING_URI=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            MLFLOW_HTTP_REQUEST_TIMEOUT="1",
+            MLFLOW_HTTP_REQUEST_MAX_RETRIES="0",
+        )
+    assert ended.code == 1
+    assert "could not" in ended.text and "timed out" in ended.text
     assert registered(ready, warm)["champion"] == 1
 
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import signal
+import socket
+import subprocess
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pandas as pd
 import pytest
 
 from jobs.train import Knobs, fit
-from rounds import mirror, places
+from rounds import bundle, mirror, places
 from rounds.errors import Refused
 from rounds.files import Writer
 from rounds.manifest import Circumstances, Content, Ingredients, Kept, Manifest
@@ -23,6 +29,7 @@ from rounds.tracking import Tracking
 from tests import clinic, tracked
 from tests.tracked import Death, Killed
 
+ROOT = Path(__file__).parents[2]
 TRIALS = {
     "score": "roc_auc",
     "trials": [
@@ -230,28 +237,68 @@ def test_a_step_that_was_added_is_added(place: Place) -> None:
     assert run.data.metrics["auc"] == 0.73
 
 
-@pytest.mark.filterwarnings("default")  # MLflow and pandas warn of each other
-def test_the_model_answers_as_the_bundle_does(place: Place, bundled: dict[str, bytes], tmp_path: Path) -> None:
-    import mlflow
+@dataclass(frozen=True)
+class Question:
+    """Rows to score, and the scores that the bundle itself gives them."""
 
-    from rounds import bundle
+    folder: str
+    table: pd.DataFrame
+    scores: list[float]
 
+
+@pytest.fixture
+def question(place: Place, bundled: dict[str, bytes], tmp_path: Path) -> Question:
     place.mirror()
     [run] = place.top()
     for name, content in bundled.items():
         (tmp_path / name).write_bytes(content)
     loaded = bundle.load(lambda name: tmp_path / name)
+    matrix = clinic.appointments(rows=200, seed=5).select(loaded.features).to_numpy()
     folder = mlflow.artifacts.download_artifacts(
         run_id=run.info.run_id, artifact_path="model", tracking_uri=place.door.url
     )
-    served = mlflow.pyfunc.load_model(folder)
-    matrix = clinic.appointments(rows=200, seed=5).select(loaded.features).to_numpy()
-    table = pd.DataFrame(matrix, columns=list(loaded.features))
-    assert served.predict(table).tolist() == loaded.score(matrix).tolist()
-    shuffled = table[list(reversed(loaded.features))]
-    assert served.predict(shuffled).tolist() == loaded.score(matrix).tolist()
+    return Question(folder, pd.DataFrame(matrix, columns=list(loaded.features)), loaded.score(matrix).tolist())
+
+
+@pytest.mark.filterwarnings("default")  # MLflow and pandas warn of each other
+def test_the_model_answers_as_the_bundle_does(question: Question) -> None:
+    served, table = mlflow.pyfunc.load_model(question.folder), question.table
+    assert served.predict(table).tolist() == question.scores
+    assert served.predict(table[table.columns[::-1]]).tolist() == question.scores
     with pytest.raises(mlflow.exceptions.MlflowException, match="missing inputs"):
-        served.predict(table.drop(columns=[loaded.features[0]]))
+        served.predict(table.drop(columns=[table.columns[0]]))
+
+
+def test_mlflow_serves_what_was_logged(question: Question) -> None:
+    tools = ROOT / ".rounds" / "envs" / "mlflow" / "bin"
+    if not (tools / "mlflow").exists():
+        pytest.skip("the environment of MLflow's server is not made; 'make setup' makes it")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [str(tools / "mlflow"), "models", "serve", "-m", question.folder, "--env-manager", "local"]
+    environment = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    server = subprocess.Popen(
+        [*command, "--host", "127.0.0.1", "--port", str(port)],
+        cwd=Path(question.folder).parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        for line in iter(server.stdout.readline, b""):  # type: ignore[union-attr]
+            if b"Application startup complete" in line:
+                break
+        split = question.table.to_dict("split", index=False)
+        body = json.dumps({"dataframe_split": split}).encode()
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked) as answer:
+            assert json.load(answer)["predictions"] == question.scores
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.communicate()
 
 
 def test_a_bundle_that_is_not_whole_is_refused(place: Place, bundled: dict[str, bytes]) -> None:
