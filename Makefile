@@ -32,15 +32,16 @@ data: ## ingest and validate alone, outside Airflow: PROBLEM= SOURCE= RUN= FORCE
 	@$(IN) ingest -- python -m jobs.ingest $(STEP)
 	@$(IN) validate -- python -m jobs.validate $(STEP)
 
-ui: setup ## Airflow in the browser, on this machine alone: PORT=
+ui: setup ## Airflow and MLflow in the browser, on this machine alone: PORT=
 	@$(CONSOLE) ui --port "$$PORT"
 
 setup: ## make every environment; the command `rounds` is then in .rounds/bin
-	@$(IN) airflow mlflow $(STEPS)
+	@$(IN) airflow $(STEPS)
+	@$(IN) register -- python -m rounds.tracking
 	@mkdir -p .rounds/bin && ln -sfn ../envs/register/bin/rounds .rounds/bin/rounds
 
 test: setup ## run the tests: TESTS=tests/dags
-	@$(IN) dev dvc -- pytest $(TESTS)
+	@$(IN) dev dvc mlflow -- pytest $(TESTS)
 
 check: ## lint, format and types
 	@$(IN) dev airflow -- ruff check .

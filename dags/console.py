@@ -21,6 +21,7 @@ from typing import IO, Any
 from launch import child, environment
 
 TAIL = 25
+QUIET = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
 
 
@@ -81,29 +82,38 @@ def spoken(event: Mapping[str, Any]) -> str:
 
 
 def ui(port: int) -> int:
-    """Serve Airflow on the loopback address until somebody presses Ctrl-C; 0 if that is how it ended."""
+    """Serve Airflow and MLflow on the loopback address until somebody presses Ctrl-C; 0 if that is how it ended."""
     command, address = airflow(), f"http://127.0.0.1:{port}"
     # The parts of Airflow trust each other by this word; it lives as long as they do.
     environ = {**_settings(port), "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_hex(32)}
     with _log("ui") as log, contextlib.ExitStack() as stack:
         # A scheduler that is killed outright leaves its workers behind, one that is asked to end takes them along.
         start = [child.started([*command, *part], environment.ROOT, environ, log, signal.SIGTERM) for part in PARTS]
+        start.append(child.started(mlflow(port + 1), environment.ROOT, {**environ, **QUIET}, log, signal.SIGTERM))
         parts = [stack.enter_context(part) for part in start]
         try:
             while _alive(parts) and not _serves(address):
                 pass
             if _alive(parts):
-                print(f"Airflow is at {address}; Ctrl-C ends it.", flush=True)
+                print(f"Airflow is at {address}, MLflow at http://127.0.0.1:{port + 1}; Ctrl-C ends both.", flush=True)
             while _alive(parts):
                 pass
         except KeyboardInterrupt:
             print(" ending; tasks under way may take a minute", flush=True)
-        fallen = [name for (name, *_), part in zip(PARTS, parts, strict=True) if part.poll() is not None]
+        names = [*(name for name, *_ in PARTS), "mlflow"]
+        fallen = [name for name, part in zip(names, parts, strict=True) if part.poll() is not None]
         for part in parts:
             child.end(part)
     for name in fallen:
         print(f"{name} ended by itself. Its log says why; if port {port} is taken, PORT=8081 is another.")
     return len(fallen)
+
+
+def mlflow(port: int) -> list[str]:
+    """The command that serves the mirror, without the workers that MLflow keeps for jobs of its own."""
+    database = environment.HOME / "mlflow.db"
+    command = [str(environment.python("mlflow")), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    return [*command, "--workers", "1", "--backend-store-uri", f"sqlite:///{database}", "--no-serve-artifacts"]
 
 
 def _alive(parts: list[subprocess.Popen[str]]) -> bool:

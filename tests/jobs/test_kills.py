@@ -133,7 +133,8 @@ def test_killed_at_every_call_to_the_store(ready: Before, tmp_path: Path) -> Non
     for number, point in enumerate(points, start=1):
         place = tmp_path / f"killed {number}"
         checkout = ready.fresh(place)
-        killed = ready.warm.run(checkout, ready.step, *ready.asked, FAULT_AT=str(number), FAULT_LOG=str(place / "points"))
+        fault = {"FAULT_AT": str(number), "FAULT_LOG": str(place / "points")}
+        killed = ready.warm.run(checkout, ready.step, *ready.asked, **fault)
         assert killed.code == -signal.SIGKILL, point
         assert (place / "points").read_text(encoding="utf-8").splitlines() == points[:number]
         assert broken_promises(checkout.store) == [], point
