@@ -18,8 +18,8 @@ def scores(bundle: Bundle, table: pl.LazyFrame, wanted: pl.DataFrame, key: list[
     names = list(dict.fromkeys([*key, *definition.sections.columns]))
     if lacking := [name for name in names if name not in table.collect_schema()]:
         raise Refused(
-            f"the validated table lacks {', '.join(lacking)}, which bundle {bundle.digest[:12]} of an earlier one reads, "
-            "so the two cannot be compared. Bring the column back, or say 'rounds promote VERSION'."
+            f"the validated table lacks {', '.join(lacking)}, which the earlier bundle {bundle.digest[:12]} "
+            "reads, so the two cannot be compared. Bring the column back, or say 'rounds promote VERSION'."
         )
     rows = table.select(names).collect()
     where = wanted.select(key).join(rows.select(key).with_row_index("row"), on=key, how="left", maintain_order="left")
