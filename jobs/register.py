@@ -88,8 +88,7 @@ def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shel
     known = _tested(version)
     if known.get("question") == question:
         return known
-    others = [_tested(each) for each in shelf.versions.values() if each.number != version.number]
-    made = [each["question"] for each in others if each]
+    made = [earlier for each in shelf.versions.values() for earlier in _questions(_tested(each))]
     tests = 1 + sum(each["anchor"] == anchor.bundle for each in made)
     rows, found = candidate.rows(), {}
     for name, rival, times in ((CHAMPION, champion, 1), (ANCHOR, anchor, tests)):
@@ -107,9 +106,18 @@ def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shel
         "uses_of_slice": 1 + sum(each["slice"] == question["slice"] for each in made),
         "tests_of_anchor": tests,
         "passed": all(each["passed"] for each in found.values()),
+        "earlier": _questions(known),
     }
     registry.tag(version, TEST, json.dumps(answer, sort_keys=True))
     return answer
+
+
+def _questions(answer: Facts) -> list[dict[str, str]]:
+    """What a version was asked so far: asking again, with another champion or seed, counts as another use."""
+    if not answer:
+        return []
+    asked = {name: answer["question"][name] for name in ("anchor", "slice")}
+    return [*answer["earlier"], asked]
 
 
 def _tested(version: Version) -> dict[str, Any]:
@@ -172,7 +180,7 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
 
 def facts(model: str, shelf: Shelf, version: Version) -> Facts:
     """How the registry stands now: the same whoever brought it about, and however often it was looked at."""
-    test = {name: value for name, value in _tested(version).items() if name != "question"}
+    test = {name: value for name, value in _tested(version).items() if name not in {"question", "earlier"}}
     return {"model": model, "version": version.number, "stage": version.stage, **shelf.aliases, "test": test}
 
 

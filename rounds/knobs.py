@@ -237,6 +237,8 @@ class Problem(Knobs):
         for rule in self.checks.rules:
             if (misfit := rule.misfit(self.columns)) is not None:
                 raise ValueError(f"validate.rules.{rule.id} {misfit}")
+        if not any(column.unique for column in self.columns.values()):
+            raise ValueError("columns: none is unique; give the identifier of a row 'unique: true'")
         raws = [column.raw for column in self.columns.values()]
         doubled = sorted({raw for raw in raws if raws.count(raw) > 1})
         if doubled:

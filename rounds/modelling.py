@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, field
 from rounds.sections import Knobs, Positive, Share
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-PositiveReal = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PartAboveZero = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
@@ -111,6 +110,14 @@ class Gates(Knobs):
     recall_at_capacity: Gate | None = None
     net_benefit: Gate | None = None
     leakage: Leakage = Leakage()
+
+    @model_validator(mode="after")
+    def _alarms_where_more_is_better(self) -> Self:
+        for name in ("brier", "log_loss", "ece"):
+            gate = getattr(self, name)
+            if gate is not None and gate.alarm_above is not None:
+                raise ValueError(f"{name} has alarm_above, and of {name} less is better; leave it out")
+        return self
 
 
 class Slice(Knobs):

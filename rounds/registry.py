@@ -18,7 +18,7 @@ from rounds.store import Store
 from rounds.tracking import Tracking
 from rounds.turns import Turn
 
-CHAMPION, CHALLENGER, ANCHOR = ALIASES = ("champion", "challenger", "anchor")
+CHAMPION, CHALLENGER, ANCHOR = ("champion", "challenger", "anchor")
 STAGING, PRODUCTION, ARCHIVED = "Staging", "Production", "Archived"
 PREVIOUS = "previous_champion"
 REPLACED = "rounds.replaced"

@@ -248,7 +248,7 @@ class Step(Generic[K]):
 
     def _reasons(self, read: Reader, ingredients: Ingredients, force: bool) -> tuple[str, ...]:
         if not self.reuse:
-            return ("it looks at the registry every time",)
+            return (why.LOOKS,)
         own = places.read(read.store, places.manifest_path(read.problem, read.run, self.name))
         last = own or places.read(read.store, places.last_path(read.problem, self.name))
         gone = places.damaged(read.store, last) if last and last.circumstances.read == ingredients else []

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rounds import log
+from rounds.errors import RegistryError
 from rounds.store import Store
 
 LEASE = 120.0  # seconds without a sign of life, as whoever waits has seen it: clocks of two machines need not agree
@@ -32,6 +33,7 @@ class Turn:
 
     def note(self, text: str) -> None:
         """Say what is begun, for whoever comes after if this process is killed."""
+        self._still_ours()
         self.noted = text
         self.store.write(self.path, _claim(text))
         self.beaten = time.monotonic()
@@ -40,6 +42,12 @@ class Turn:
         """A sign of life, where the last one is some time ago."""
         if time.monotonic() - self.beaten > BEAT:
             self.note(self.noted)
+
+    def _still_ours(self) -> None:
+        """Whoever was silent for longer than the lease may have been passed: then nothing more is written."""
+        folder = self.path.rpartition("/")[0]
+        if max(self.store.paths(folder)) > self.path:
+            raise RegistryError("another run took its turn at the registry meanwhile. Run this step again.")
 
 
 @contextmanager

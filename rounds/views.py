@@ -15,6 +15,7 @@ from rounds.inventory import Run
 from rounds.manifest import Manifest
 from rounds.pruning import Plan
 from rounds.scorecard import scorecard
+from rounds.why import LOOKS
 from rounds.words import count, facts, figure, seconds, size
 
 COLOURS = {"done": "green", "skipped": "dim", "refused": "red", "unreadable": "red", "stale": "yellow"}
@@ -57,7 +58,7 @@ def _steps(run: Run) -> Text:
 def _why_in_short(run: Run) -> str:
     """The first cause of anything that ran; the steps after it ran because of it."""
     for name, done in run.steps.items():
-        if done.circumstances.same_as is None:
+        if done.circumstances.same_as is None and done.circumstances.why != (LOOKS,):
             first, *more = done.circumstances.why
             return f"{name}: {first}{f' and {len(more)} more' if more else ''}"
     return "nothing changed" if run.steps else ""

@@ -7,6 +7,8 @@ from typing import Any
 
 from rounds.manifest import Ingredients, Manifest
 
+LOOKS = "it looks at the registry every time"
+
 
 def reasons(now: Ingredients, last: Manifest | None, *, damaged: list[str], forced: bool) -> tuple[str, ...]:
     """In words, the most telling first."""

@@ -32,9 +32,15 @@ def land(source: Https, read: Reader, target: Path) -> None:
     found = sha256(local)
     if found != source.sha256:
         raise Refused(
-            f"{source.url} has the sha256 {found}; want {source.sha256}. Find out who changed it before you use it."
+            f"{shown(source.url)} has the sha256 {found}; want {source.sha256}. Find out who changed it first."
         )
     land_table(local, target, read.scratch)
+
+
+def shown(url: str) -> str:
+    """An address without what may be secret in it: user, password, query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _download(url: str, local: Path) -> None:
@@ -50,10 +56,10 @@ def _download(url: str, local: Path) -> None:
     except urllib.error.HTTPError as error:
         kind = SourceError if error.code >= 500 or error.code == 429 else Refused
         raise kind(
-            f"{url} answers {error.code} {error.reason}. See that the address is right and may be read."
+            f"{shown(url)} answers {error.code} {error.reason}. See that the address is right and may be read."
         ) from error
     except http.client.InvalidURL as error:
-        raise Refused(f"{url} is no address: {error}. Correct it.") from error
+        raise Refused(f"{shown(url)} is no address: {error}. Correct it.") from error
     except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
-        raise SourceError(f"{url} cannot be reached: {reason}. Run again when it can.") from error
+        raise SourceError(f"{shown(url)} cannot be reached: {reason}. Run again when it can.") from error
