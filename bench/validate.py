@@ -15,11 +15,11 @@ from typing import Any
 import polars as pl
 
 import problems
-from jobs.checks import rows
 from jobs.checks.header import match
 from jobs.checks.questions import questions
 from jobs.validate import check
 from problems.noshow.simulate import simulate
+from rounds.parquet import sink
 
 PATIENTS = (560_000, 2_240_000, 11_200_000)  # one, four and twenty million rows
 
@@ -33,7 +33,7 @@ def make(patients: int, target: Path) -> None:
     def blocks(*_: Any) -> Iterator[pl.DataFrame]:
         yield from simulate(patients=patients, **knobs)
 
-    rows.sink(register_io_source(blocks, schema=next(blocks()).schema, is_pure=True), target)
+    sink(register_io_source(blocks, schema=next(blocks()).schema, is_pure=True), target)
 
 
 def once(table: Path, folder: Path) -> None:

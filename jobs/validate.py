@@ -20,6 +20,7 @@ from rounds.errors import Refused, RoundsError
 from rounds.files import Reader, Writer
 from rounds.knobs import Column, Outcome, Validate
 from rounds.manifest import Facts
+from rounds.parquet import sink
 from rounds.step import step
 
 
@@ -33,11 +34,11 @@ class Knobs:
 def check(raw: pl.LazyFrame, asked: Questions, last: Profile | None, folder: Path) -> Checked:
     """Ask a raw table everything; leaves `good.parquet` and `bad.parquet` in the folder."""
     marked_path, good, bad = (folder / f"{name}.parquet" for name in ("marked", "good", "bad"))
-    rows.sink(rows.mark(rows.decode(raw, asked), asked), marked_path)
+    sink(rows.mark(rows.decode(raw, asked), asked), marked_path)
     marked = rows.mark_repeats(pl.scan_parquet(marked_path, glob=False), asked)
     counts = rows.count(marked, asked)
-    rows.sink(rows.good(marked, asked), good)
-    rows.sink(rows.bad(raw, marked, asked), bad)
+    sink(rows.good(marked, asked), good)
+    sink(rows.bad(raw, marked, asked), bad)
     _none_lost(counts, good, bad)
     found = profile(pl.scan_parquet(good, glob=False), asked.columns, asked.outcome.column)
     agreement = ask_again(raw, counts.rows, asked) if counts.rows else None

@@ -15,7 +15,6 @@ from rounds.rules import broken, broken_by, text_of
 
 NUMBER, RULES = "row", "rules"  # in quarantine
 FIRST = 20  # rows of each rule that a report names by number
-ROW_GROUP = 100_000  # fixed: by default it follows the number of threads
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,3 @@ def first_rows(bad: Path) -> dict[str, list[int]]:
     numbered = pl.scan_parquet(bad, glob=False).select(NUMBER, RULES).explode(RULES)
     found = numbered.group_by(RULES).agg(pl.col(NUMBER).bottom_k(FIRST).sort()).collect(engine="streaming")
     return dict(zip(found[RULES].to_list(), found[NUMBER].to_list(), strict=True))
-
-
-def sink(table: pl.LazyFrame, target: Path) -> None:
-    """Stream a table to Parquet, equal rows to equal bytes."""
-    table.sink_parquet(target, row_group_size=ROW_GROUP, compression="zstd", engine="streaming")

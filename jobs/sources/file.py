@@ -11,11 +11,11 @@ from pathlib import Path
 
 import polars as pl
 
-from jobs.sources.parquet import sink
 from rounds.errors import Refused, SourceError
 from rounds.files import Reader
 from rounds.knobs import File
 from rounds.manifest import Facts
+from rounds.parquet import sink
 from rounds.settings import ROOT
 from rounds.store import sha256
 

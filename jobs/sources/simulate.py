@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from jobs.sources.parquet import sink
 from rounds.code import digests
 from rounds.files import Reader
 from rounds.knobs import Simulate
 from rounds.manifest import Facts
+from rounds.parquet import sink
 from rounds.settings import ROOT
 
 

@@ -112,7 +112,7 @@ def test_a_store_that_goes_in_the_middle(checkout: Checkout, warm: Warm, call: s
     assert broken_promises(checkout.store) == []
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", [step for step in STEPS if step != "tune"])  # unasked, it writes nothing
 def test_a_full_scratch(here: Checkout, warm: Warm, step: str) -> None:
     for left in STEPS[: STEPS.index(step)]:
         assert warm.run(here, left).well

@@ -272,7 +272,7 @@ def test_the_model_answers_as_the_bundle_does(question: Question) -> None:
 def test_mlflow_serves_what_was_logged(question: Question) -> None:
     tools = ROOT / ".rounds" / "envs" / "mlflow" / "bin"
     if not (tools / "mlflow").exists():
-        pytest.skip("the environment of MLflow's server is not made; 'make setup' makes it")
+        pytest.skip("the environment of MLflow's server is not made; 'make test' makes it")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [str(tools / "mlflow"), "models", "serve", "-m", question.folder, "--env-manager", "local"]

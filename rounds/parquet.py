@@ -1,4 +1,4 @@
-"""How a raw table is put down: one Parquet file, streamed, equal rows to equal bytes."""
+"""How a table is put down: one Parquet file, streamed, equal rows to equal bytes."""
 
 from __future__ import annotations
 
