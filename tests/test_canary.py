@@ -55,7 +55,7 @@ def told(checkout: Checkout, said: list[Ended]) -> Iterator[tuple[str, str]]:
         if inside:
             yield "a file's name", path.name
         if inside and path.is_file() and path.suffix != ".parquet":
-            yield path.name, path.read_text(encoding="utf-8")
+            yield path.name, path.read_bytes().decode("utf-8", errors="replace")  # a model is no text
 
 
 def silent(checkout: Checkout, said: list[Ended]) -> int:
