@@ -21,8 +21,8 @@ demo: ## set up, then run the DAG train_noshow on simulated appointments and sho
 	@$(MAKE) train PROBLEM=noshow RUN=demo SOURCE=
 
 train: setup ## run a problem's DAG: PROBLEM= SOURCE= RUN= SEARCH=1 FORCE=1
-	@$(CONSOLE) train "$$PROBLEM" --run "$$RUN" --source "$$SOURCE" $(ASKED)
-	@$(IN) register -- rounds show --problem "$$PROBLEM" "$${RUN:-latest}"
+	@$(CONSOLE) train "$$PROBLEM" --run "$$RUN" --source "$$SOURCE" $(ASKED); ended=$$?; \
+	$(IN) register -- rounds show --problem "$$PROBLEM" "$${RUN:-latest}" && exit $$ended
 
 all: setup ## train every problem: RUN= SEARCH=1 FORCE=1
 	@failed=; for problem in $(PROBLEMS); do $(MAKE) train PROBLEM="$$problem" SOURCE= || failed="$$failed $$problem"; done; \

@@ -59,7 +59,7 @@ def show(store: Store, arguments: argparse.Namespace) -> None:
     """one run: each step, how long it took, why it ran or did not, what it found"""
     run = inventory.run(store, arguments.run, arguments.problem)
     if not arguments.json:
-        return views.show(views.run(run), _console(WIDTH))
+        return views.show(views.run(run, str(store.root or store.url)), _console(WIDTH))
     manifests = {name: json.loads(done.to_json()) for name, done in run.readable().steps.items()}
     print(json.dumps(manifests, indent=1, ensure_ascii=False))
 

@@ -16,7 +16,7 @@ from rounds.words import figure
 COLOURS = {"pass": "green", "refuse": "red", "alarm": "yellow"}
 
 
-def scorecard(found: Run) -> Iterator[RenderableType]:
+def scorecard(found: Run, store: str) -> Iterator[RenderableType]:
     """The parts of it that the run has come to, to be shown below its steps."""
     judged, registered = found.steps.get("evaluate"), found.steps.get("register")
     if judged is not None and "metrics" in judged.content.facts:
@@ -25,7 +25,7 @@ def scorecard(found: Run) -> Iterator[RenderableType]:
         yield Text()
         yield _gates(judged.content.facts["gates"])
         yield Text()
-        yield Text(f"report: {judged.circumstances.places['report.html']}")
+        yield Text(f"report: {store}/{judged.circumstances.places['report.html']}")
     if registered is not None and "version" in registered.content.facts:
         yield Text(_registered(registered))
 

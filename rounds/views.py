@@ -64,7 +64,7 @@ def _why_in_short(run: Run) -> str:
     return "nothing changed" if run.steps else ""
 
 
-def run(found: Run) -> Group:
+def run(found: Run, store: str) -> Group:
     """A run: each step, how long it took, why it ran or did not, what it found."""
     made = table("step", "verdict", "seconds", "why it ran, or did not", "what it found")
     made.columns[0].no_wrap = made.columns[1].no_wrap = True
@@ -81,7 +81,7 @@ def run(found: Run) -> Group:
         made.add_row(name, Text("unreadable", COLOURS["unreadable"]), "", "", "")
         notes.append(fault)
     title = Text(f"{found.problem}, run {found.name}, {found.when[:16].replace('T', ' ')} UTC", "bold")
-    return Group(title, made, *(Text(note) for note in notes), *scorecard(found))
+    return Group(title, made, *(Text(note) for note in notes), *scorecard(found, store))
 
 
 def _verdict(done: Manifest, stale: Sequence[str]) -> Text:
