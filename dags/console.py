@@ -111,7 +111,7 @@ def ui(port: int) -> int:
 
 def mlflow(port: int) -> list[str]:
     """The command that serves the mirror, without the workers that MLflow keeps for jobs of its own."""
-    address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{environment.HOME / 'mlflow.db'}"
+    address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{environment.HOME / 'mlflow' / 'mlflow.db'}"
     command = [str(environment.python("mlflow")), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     return [*command, "--workers", "1", "--backend-store-uri", address, "--no-serve-artifacts"]
 

@@ -27,5 +27,5 @@ def settings() -> Settings:
         source=os.environ.get("SOURCE") or None,
         log=os.environ.get("LOG") or "text",
         debug=os.environ.get("ROUNDS_DEBUG") == "1",
-        tracking=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / '.rounds' / 'mlflow.db'}",
+        tracking=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / '.rounds' / 'mlflow' / 'mlflow.db'}",
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
 # One module a place, each with `task(step, arguments, **settings)`; only the one that is asked for is loaded.
-LAUNCHERS = {"process": "launch.process"}
+LAUNCHERS = {"process": "launch.process", "docker": "launch.docker", "kubernetes": "launch.kubernetes"}
 
 
 def launch(step: str, **settings: Any) -> Callable[[Callable[[], list[str]]], BaseOperator]:
@@ -19,15 +19,17 @@ def launch(step: str, **settings: Any) -> Callable[[Callable[[], list[str]]], Ba
 
     Arguments are templates, rendered when the task runs; one that renders to nothing is not given to the step.
     """
+    from launch import needs
     from launch.ending import patience  # Airflow takes a second to import, and `console.py` has no need of it
 
     place = os.environ.get("LAUNCH") or "process"
     if place not in LAUNCHERS:
         raise ValueError(f"LAUNCH is '{place}'; want one of: {', '.join(LAUNCHERS)}. Unset it to run in processes.")
     launcher = import_module(LAUNCHERS[place])
+    usual = {**patience(os.environ), "execution_timeout": needs.of(step).time}
 
     def task(arguments: Callable[[], list[str]]) -> BaseOperator:
-        made: BaseOperator = launcher.task(step, arguments(), **{**patience(os.environ), **settings})
+        made: BaseOperator = launcher.task(step, arguments(), **{**usual, **settings})
         return made
 
     return task

@@ -6,17 +6,14 @@ import logging
 import os
 import subprocess
 from collections import deque
-from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
 from launch import child, environment
 from launch.ending import conclude
+from launch.passed import here
 
-NEEDED = frozenset({"HOME", "LANG", "LOG", "PATH", "SOURCE", "STORE", "TMPDIR", "TZ"})
-PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})  # in either case
-PREFIXES = ("AWS_", "LC_", "MLFLOW_", "OMP_", "OPENBLAS_", "POLARS_", "ROUNDS_", "SSL_CERT_")
 LAST = 15  # lines of a failed step that its failure repeats
 
 log = logging.getLogger(__name__)
@@ -40,7 +37,7 @@ class Process(BaseOperator):
         step = self.task_id
         command = [str(environment.python(step)), "-m", f"jobs.{step}", *filter(None, self.arguments)]
         last: deque[str] = deque(maxlen=LAST)
-        with child.started(command, environment.ROOT, needed(os.environ)) as self._process:
+        with child.started(command, environment.ROOT, here(os.environ)) as self._process:
             for line in child.lines(self._process):
                 last.append(line)
                 log.info("%s", line)
@@ -49,12 +46,3 @@ class Process(BaseOperator):
     def on_kill(self) -> None:
         if self._process:
             child.end(self._process)
-
-
-def needed(environ: Mapping[str, str]) -> dict[str, str]:
-    """What a step may see of the environment: nothing of Airflow's, no credential that it has no use for."""
-    return {"PYTHONUNBUFFERED": "1"} | {name: value for name, value in environ.items() if _is_needed(name)}
-
-
-def _is_needed(name: str) -> bool:
-    return name in NEEDED or name.upper() in PROXIES or name.startswith(PREFIXES)

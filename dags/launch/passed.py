@@ -1,0 +1,52 @@
+"""What a step may see of its worker: its own settings, nothing of Airflow's, no credential that it has no use for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+SETTINGS = frozenset({"LOG", "SOURCE", "STORE", "TZ"})
+PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})  # in either case
+PREFIXES = ("AWS_", "MLFLOW_", "OMP_", "OPENBLAS_", "POLARS_", "ROUNDS_")
+HERE = frozenset({"HOME", "LANG", "PATH", "TMPDIR"})  # of use on the worker's own machine alone
+HERE_PREFIXES = ("LC_", "SSL_CERT_")
+SECRETS = frozenset(
+    {
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_TRACKING_TOKEN",
+        "MLFLOW_TRACKING_USERNAME",
+    }
+)
+
+
+def passed(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a step gets wherever it runs, secrets with it."""
+    return {"PYTHONUNBUFFERED": "1"} | {name: value for name, value in environ.items() if _is_passed(name)}
+
+
+def plain(environ: Mapping[str, str]) -> dict[str, str]:
+    """The same without secrets: what may stand where many can read it."""
+    return {name: value for name, value in passed(environ).items() if name not in SECRETS}
+
+
+def here(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a step gets that runs on this very machine."""
+    local = {name: value for name, value in environ.items() if name in HERE or name.startswith(HERE_PREFIXES)}
+    return passed(environ) | local
+
+
+def image(step: str) -> str:
+    """The image of a step: REGISTRY and TAG say whose and which."""
+    tag = os.environ.get("TAG")
+    if not tag:
+        raise ValueError(
+            "TAG is not set; want the tag of the steps' images, such as a commit. `make images` makes them."
+        )
+    return f"{os.environ.get('REGISTRY') or 'rounds'}/{step}:{tag}"
+
+
+def _is_passed(name: str) -> bool:
+    return name in SETTINGS or name.upper() in PROXIES or name.startswith(PREFIXES)
