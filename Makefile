@@ -35,6 +35,10 @@ data: ## ingest and validate alone, outside Airflow: PROBLEM= SOURCE= RUN= FORCE
 ui: setup ## Airflow and MLflow in the browser, on this machine alone: PORT=
 	@$(CONSOLE) ui --port "$$PORT"
 
+serve: PORT = 8000
+serve: ## the service on this machine: the registry's champion behind http://127.0.0.1:8000, PORT=
+	@$(IN) serve -- python -m serving
+
 setup: ## make every environment; the command `rounds` is then in .rounds/bin
 	@$(IN) airflow $(STEPS)
 	@$(IN) register -- python -m rounds.tracking
@@ -60,4 +64,4 @@ clean: ## remove environments, logs and caches; finished runs in .rounds/store s
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train all data ui setup test check bench clean
+.PHONY: help demo train all data ui serve setup test check bench clean

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-from airflow.sdk import DAG, CronTriggerTimetable, Param, dag
-from airflow.sdk.exceptions import AirflowTimetableInvalid
+from airflow.sdk import DAG, Param, dag
 
 from launch import launch
+from launch.schedule import describe
 
 PROBLEMS = Path(__file__).resolve().parent.parent / "problems"
 ON_CALL = Path(__file__).with_suffix(".md")  # what whoever is called at night needs to know
@@ -22,18 +21,6 @@ PARAMETERS: dict[str, Any] = {
     "search": Param(False, type="boolean", title="Search", description="Search for knobs; a scheduled run does."),
     "force": Param(False, type="boolean", title="Force", description="Run every step, even if nothing changed."),
 }
-
-
-def describe(problem: str) -> dict[str, Any]:
-    """What the problem's own file says of its DAG; where that cannot be used, the DAG stays to say so."""
-    try:
-        found = yaml.safe_load((PROBLEMS / problem / "problem.yaml").read_text(encoding="utf-8"))
-        title, schedule = str(found["title"]), found.get("schedule")
-        if schedule is not None:
-            CronTriggerTimetable(schedule, timezone="UTC").validate()
-    except (AirflowTimetableInvalid, AttributeError, KeyError, OSError, TypeError, ValueError, yaml.YAMLError) as error:
-        return {"schedule": None, "tags": {"broken"}, "title": f"Its problem.yaml cannot be used: {error}"}
-    return {"schedule": schedule, "title": title}
 
 
 def training(problem: str, title: str, **settings: Any) -> DAG:
@@ -76,4 +63,4 @@ def training(problem: str, title: str, **settings: Any) -> DAG:
 
 
 for file in sorted(PROBLEMS.glob("*/problem.yaml")):
-    training(file.parent.name, **describe(file.parent.name))
+    training(file.parent.name, **describe(file))

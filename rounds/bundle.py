@@ -67,6 +67,10 @@ class Bundle:
         """The calibrated probability of the outcome, row by row."""
         return self.calibrator(self.raw(matrix))
 
+    def contributions(self, matrix: Array) -> Array:
+        """What each feature adds to the log odds of each row, before they are calibrated."""
+        return self._explainer(np.ascontiguousarray(matrix, dtype=np.float32))
+
     def rebuild(self) -> Definition:
         """The feature definition that this model was fitted with, whatever the problem's folder says by now."""
         module = ModuleType(f"{self.problem}_features_{self.digest[:12]}")
@@ -93,6 +97,10 @@ class Bundle:
         write.path(DEFINITION).write_bytes(definition)
         digests = {file: _sha256(self.model), DEFINITION: _sha256(definition)}
         write.json(DESCRIPTION, {**self._description(), "digest": self.digest, "files": digests})
+
+    @cached_property
+    def _explainer(self) -> Callable[[Array], Array]:
+        return FAMILIES[self.family].explainer(self.model)
 
     @cached_property
     def _scorer(self) -> Callable[[Array], Array]:

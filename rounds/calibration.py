@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -28,6 +29,10 @@ class Platt:
     def __call__(self, margins: Array) -> Array:
         return probability(self.slope * margins + self.offset)
 
+    def at(self, margin: float) -> float:
+        """The same for one margin, without an array."""
+        return _sigmoid(self.slope * margin + self.offset)
+
 
 @dataclass(frozen=True)
 class Isotonic:
@@ -47,6 +52,15 @@ class Isotonic:
         right = np.clip(np.searchsorted(x, margins, side="right"), 1, len(x) - 1)
         part = np.clip((margins - x[right - 1]) / (x[right] - x[right - 1]), 0.0, 1.0)
         return np.where(part < 1.0, y[right - 1] + part * (y[right] - y[right - 1]), y[right])
+
+    def at(self, margin: float) -> float:
+        """The same for one margin, by bisection."""
+        x, y = self.margins, self.probabilities
+        if len(x) == 1:
+            return y[0]
+        right = min(max(bisect_right(x, margin), 1), len(x) - 1)
+        part = min(max((margin - x[right - 1]) / (x[right] - x[right - 1]), 0.0), 1.0)
+        return y[right - 1] + part * (y[right] - y[right - 1]) if part < 1.0 else y[right]
 
 
 Calibrator: TypeAlias = Platt | Isotonic

@@ -32,6 +32,10 @@ class RegistryError(RoundsError):
     """MLflow cannot be reached, is full or may not be written: a retry may help."""
 
 
+class HistoryError(RoundsError):
+    """The published histories cannot be reached just now: a retry may help, and the service answers without them."""
+
+
 class Refused(RoundsError):
     """The input, a knob or a gate says no: a retry does not help."""
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from rounds.answering import Serve
 from rounds.modelling import Evaluate, Register, Train, Tune
 from rounds.sections import Knobs, Positive, Share
 
@@ -203,6 +204,22 @@ class Split(Knobs):
         return self
 
 
+class Publish(Knobs):
+    """When the histories are published for whoever predicts."""
+
+    schedule: str | None = "@daily"
+
+
+class Score(Knobs):
+    """The list of whom to call: its appointments, when it is made, and whom not to call (again)."""
+
+    schedule: str | None = "0 17 * * *"  # in UTC; in time to call for tomorrow
+    source: Source | None = None
+    calls: Positive | None = None  # so many at most; otherwise those above the model's own threshold
+    mute: Annotated[int, Field(ge=0)] = 0  # days since the last call
+    per_patient_days: Annotated[int, Field(ge=0)] = 7
+
+
 class Problem(Knobs):
     """One thing to predict."""
 
@@ -225,6 +242,9 @@ class Problem(Knobs):
     train: Train
     evaluate: Evaluate
     registry: Annotated[Register, Field(alias="register")]
+    serve: Serve = Serve()
+    publish: Publish = Publish()
+    score: Score = Score()
 
     @model_validator(mode="after")
     def _names_exist(self) -> Self:

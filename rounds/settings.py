@@ -17,15 +17,19 @@ class Settings:
     log: str
     debug: bool
     tracking: str
+    history: str
+    journal_key: str
 
 
 @cache
 def settings() -> Settings:
-    """`STORE`, `SOURCE`, `LOG`, `ROUNDS_DEBUG` and `MLFLOW_TRACKING_URI` as they stood at the first call."""
+    """`STORE`, `SOURCE`, `LOG`, `MLFLOW_TRACKING_URI` and the others as they stood at the first call."""
     return Settings(
         store=os.environ.get("STORE") or (ROOT / ".rounds" / "store").as_uri(),
         source=os.environ.get("SOURCE") or None,
         log=os.environ.get("LOG") or "text",
         debug=os.environ.get("ROUNDS_DEBUG") == "1",
         tracking=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / '.rounds' / 'mlflow' / 'mlflow.db'}",
+        history=os.environ.get("HISTORY") or "",
+        journal_key=os.environ.get("JOURNAL_KEY") or "",
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from rounds.manifest import Ingredients, Manifest
 
-LOOKS = "it looks at the registry every time"
+LOOKS = "it looks outside the store every time"
 
 
 def reasons(now: Ingredients, last: Manifest | None, *, damaged: list[str], forced: bool) -> tuple[str, ...]:

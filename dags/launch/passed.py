@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-SETTINGS = frozenset({"LOG", "SOURCE", "STORE", "TZ"})
+SETTINGS = frozenset({"HISTORY", "JOURNAL_KEY", "LOG", "SOURCE", "STORE", "TZ"})
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})  # in either case
 PREFIXES = ("AWS_", "MLFLOW_", "OMP_", "OPENBLAS_", "POLARS_", "ROUNDS_")
 HERE = frozenset({"HOME", "LANG", "PATH", "TMPDIR"})  # of use on the worker's own machine alone
@@ -15,6 +15,8 @@ SECRETS = frozenset(
         "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
+        "HISTORY",  # its URL may hold a password
+        "JOURNAL_KEY",
         "MLFLOW_TRACKING_PASSWORD",
         "MLFLOW_TRACKING_TOKEN",
         "MLFLOW_TRACKING_USERNAME",

@@ -19,6 +19,8 @@ import console
 from launch import environment
 from tests.dags.scratch import Scratch
 
+SCHEDULES = [path.name for path in (ROOT / "dags").glob("*ing.py")]  # a scratch checkout has only those of its test
+
 
 @pytest.fixture(scope="session")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -37,7 +39,7 @@ def scratch(tmp_path: Path, database: Path) -> Scratch:
     made = Scratch(tmp_path / "a checkout")
     made.home.mkdir(parents=True)
     shutil.copy(database, made.home)
-    shutil.copytree(ROOT / "dags", made.root / "dags", ignore=shutil.ignore_patterns("training.py", "__pycache__"))
+    shutil.copytree(ROOT / "dags", made.root / "dags", ignore=shutil.ignore_patterns(*SCHEDULES, "__pycache__"))
     (made.root / "jobs").mkdir()
     environment.uv()
     (made.root / ".rounds").mkdir()

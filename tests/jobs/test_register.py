@@ -78,7 +78,7 @@ def test_registered_twice_is_registered_once(ready: Checkout, warm: Warm) -> Non
     first = ready.content("register")
     registered(ready, warm)
     assert ready.content("register") == first
-    assert ready.why("register") == ["it looks at the registry every time"]
+    assert ready.why("register") == ["it looks outside the store every time"]
     assert shelf(ready) == ({"champion": 1, "anchor": 1}, ["Production"])
 
 

@@ -24,7 +24,7 @@ MISTAKES = {
     "a list for text": ("title: Will", "title: [Will]\nmodel_: Will", "title is ['Will']; want text"),
     "a share above one": ("{at_most: 0.5%", "{at_most: 150%", "want a number of at most 1"),
     "a share that is no number": ("{at_most: 0.5%", "{at_most: .nan", "validate.quarantine.at_most is nan; want"),
-    "unknown source": ("kind: simulate", "kind: guess", "source is"),
+    "unknown source": ("kind: simulate, patients", "kind: guess, patients", "source is"),
     "unknown moment": ("moment: day_before", "moment: day_after", "when.moment is 'day_after'; want"),
     "unknown type": ("from: Age, type: integer", "from: Age, type: whole", "columns.age.type is 'whole'; want"),
     "bounds reversed": (

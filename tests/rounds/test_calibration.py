@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from rounds.calibration import Isotonic, choose, from_json, isotonic, platt, probability, to_json
+from rounds.calibration import Isotonic, Platt, choose, from_json, isotonic, platt, probability, to_json
 from rounds.errors import Refused
 from rounds.metrics import ece, tally
 
@@ -112,3 +112,11 @@ def test_a_calibrator_survives_json() -> None:
     for fitted in (platt(margins, outcomes), isotonic(margins, outcomes), Isotonic((0.0,), (0.2,))):
         assert from_json(to_json(fitted)) == fitted
         assert fitted(margins).dtype == np.float64
+
+
+@given(st.lists(st.floats(-30, 30), min_size=1, max_size=20))
+def test_one_margin_alone_is_calibrated_to_the_same_bit(margins: list[float]) -> None:
+    stairs = Isotonic((-2.0, -0.5, 0.1, 3.0), (0.01, 0.2, 0.21, 0.9))
+    for calibrator in (stairs, Isotonic((0.5,), (0.3,)), Platt(1.3, -0.2)):
+        for margin in [*margins, *stairs.margins]:
+            assert calibrator.at(margin) == calibrator(np.array([margin]))[0]

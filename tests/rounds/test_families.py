@@ -76,3 +76,23 @@ def test_importance_finds_what_matters(family: str) -> None:
     found = it.importance(it.fit(it.data(ROWS, MISSED), train(), 1))
     by_name = {name: found.get(i, 0.0) for i, name in enumerate(FEATURES)}
     assert by_name["lead_days"] > by_name["noise"] and by_name["missed_before"] > by_name["noise"]
+
+
+def test_the_quick_way_gives_the_same_margins(family: str) -> None:
+    model = FAMILIES[family].fit(FAMILIES[family].data(ROWS, MISSED), train(), 1)
+    quick, wanted = FAMILIES[family].quick(model), FAMILIES[family].scorer(model)(ROWS).tolist()
+    assert quick(ROWS) == wanted
+    assert [quick(ROWS[at : at + 1])[0] for at in range(50)] == wanted[:50]
+
+
+def test_the_quick_way_takes_nothing_but_its_own_shape(family: str) -> None:
+    quick = FAMILIES[family].quick(FAMILIES[family].fit(FAMILIES[family].data(ROWS, MISSED), train(), 1))
+    for wrong in (ROWS.astype(np.float64), ROWS[:, :3], np.asfortranarray(ROWS), ROWS[0]):
+        with pytest.raises(ValueError, match="want float32 in 4 columns"):
+            quick(wrong)
+
+
+def test_contributions_add_up_to_the_margin_but_for_what_all_rows_start_from(family: str) -> None:
+    model = FAMILIES[family].fit(FAMILIES[family].data(ROWS, MISSED), train(), 1)
+    left = FAMILIES[family].scorer(model)(ROWS) - FAMILIES[family].explainer(model)(ROWS).sum(axis=1)
+    assert np.ptp(left) < 1e-4

@@ -1,0 +1,1 @@
+"""From tomorrow's appointments to the list of whom to call."""

@@ -1,0 +1,60 @@
+"""The scored rows in the journal, as the service journals its answers: each once, however often the step is tried."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from rounds import recorded
+from rounds.bundle import Sections
+from rounds.journal import FIELDS, Answering, hidden, keyed, place
+from rounds.store import Store
+
+PART = 50_000  # records to a part: whoever reads one holds all of it
+LEVEL = 1
+
+
+def table(
+    rows: pl.DataFrame, sections: Sections, answering: Answering, key: bytes, said: dict[str, Any]
+) -> pl.DataFrame:
+    """A record each, by the words of `FIELDS`; `rows` has the columns and id, features, score, band and history."""
+    who, hide = sections.who, hidden(sections.columns, sections.who)
+    names = [name for name in sections.columns if name in rows.columns and name != who]
+    hashed = rows.with_columns(_hashed(rows.get_column(name), key) for name in [who, *hide] if name in rows.columns)
+    spelt = [_spelt(name, sections.columns[name].type) for name in names]
+    fixed = {**answering._asdict(), **said}
+    return hashed.with_columns(
+        pl.struct(spelt).alias("input"), pl.col(who).alias("who"), *(pl.lit(v).alias(name) for name, v in fixed.items())
+    ).select(FIELDS)
+
+
+def _hashed(values: pl.Series, key: bytes) -> pl.Series:
+    return pl.Series(values.name, [keyed(value, key) for value in values.to_list()], dtype=pl.String)
+
+
+def _spelt(name: str, kind: str) -> pl.Expr:
+    """Days and moments as ISO text, as the service is asked."""
+    if kind == "timestamp":
+        return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S").alias(name)
+    return pl.col(name).cast(pl.String) if kind == "date" else pl.col(name)
+
+
+def ship(records: Iterator[pl.DataFrame], store: Store, problem: str, name: str) -> int:
+    """Put the records into the store's journal, part by part, unless a try before did; answers how many are new."""
+    there = {
+        path.rsplit("/", 1)[-1] for day in recorded.days(store, problem) for path in recorded.parts(store, problem, day)
+    }
+    new = 0
+    for number, part in enumerate(records):
+        at = datetime.now(UTC)
+        path = place(problem, at.date().isoformat(), f"{name}-{number:06d}")
+        if path.rsplit("/", 1)[-1] in there:
+            continue
+        timed = part.with_columns(pl.lit(at.isoformat(timespec="milliseconds")).alias("at"))
+        store.write(path, gzip.compress(timed.write_ndjson().encode(), LEVEL, mtime=0))
+        new += part.height
+    return new

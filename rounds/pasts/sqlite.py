@@ -1,0 +1,92 @@
+"""Published histories in one SQLite file, written once and never changed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from rounds.errors import Refused
+from rounds.pasts.pieces import Asked, Pieces
+from rounds.store import sha256
+
+TABLES = """
+create table about (name text primary key, value text not null) without rowid;
+create table past (word text, entity text, piece blob not null, primary key (word, entity)) without rowid;
+"""
+# SQLite notes here which release of its own wrote the file; equal histories are equal bytes without it.
+RELEASE, ANY = 96, (3_040_000).to_bytes(4, "big")
+
+FEW = 5000
+
+
+def write(pasts: Mapping[str, Iterable[tuple[str, bytes]]], about: Mapping[str, str], target: Path) -> dict[str, int]:
+    """Write each word's pieces in order; answers how many entities each has."""
+    target.unlink(missing_ok=True)
+    to = sqlite3.connect(target, isolation_level=None)
+    to.executescript("pragma page_size = 8192; pragma journal_mode = off; pragma synchronous = off;" + TABLES)
+    to.execute("begin")
+    for word, found in pasts.items():
+        to.executemany("insert into past values (?, ?, ?)", ((word, *one) for one in found))
+    counts = dict(to.execute("select word, count(*) from past group by word").fetchall())
+    words = {word: counts.get(word, 0) for word in pasts}
+    told = {**about, "words": json.dumps(words, sort_keys=True)}
+    to.executemany("insert into about values (?, ?)", sorted(told.items()))
+    to.execute("commit")
+    to.close()
+    with target.open("r+b") as file:
+        file.seek(RELEASE)
+        file.write(ANY)
+    return words
+
+
+class Published:
+    """The file, open to be read by any number of threads and processes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._few: dict[str, dict[str | None, bytes]] = {}
+        try:
+            self._file = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
+            )
+            self._file.execute("pragma mmap_size = 1073741824")
+            self._about: dict[str, str] = dict(self._file.execute("select name, value from about").fetchall())
+        except sqlite3.Error as error:
+            raise Refused(f"{path.name} is no published history: {error}. Run 'publish' again.") from error
+
+    @property
+    def as_of(self) -> str:
+        return self._about["as_of"]
+
+    @cached_property
+    def words(self) -> Mapping[str, int]:
+        return dict(json.loads(self._about["words"]))
+
+    @cached_property
+    def version(self) -> str:
+        return sha256(self.path)
+
+    def pieces(self, asked: Asked) -> Pieces:
+        return {word: list(map(self._reader(word), entities)) for word, entities in asked.items()}
+
+    def _reader(self, word: str) -> Callable[[str | None], bytes | None]:
+        """Areas are few and always asked for, so they are in memory; patients are many and stay in the file."""
+        if self.words.get(word, 0) > FEW:
+            return lambda entity: self._piece(word, entity)
+        if word not in self._few:
+            self._few[word] = dict(self._file.execute("select entity, piece from past where word = ?", (word,)))
+        return self._few[word].get
+
+    def everything(self) -> Iterator[tuple[str, str, bytes]]:
+        """Every word, entity and piece, in order."""
+        yield from self._file.execute("select word, entity, piece from past order by word, entity")
+
+    def _piece(self, word: str, entity: str | None) -> bytes | None:
+        found: Any = self._file.execute(
+            "select piece from past where word = ? and entity = ?", (word, entity)
+        ).fetchone()
+        return None if found is None else bytes(found[0])

@@ -1,0 +1,96 @@
+"""`python -m serving`: the service until it is told to end; then it answers what it has, and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import socket
+import struct
+import sys
+import time
+from types import FrameType
+
+import uvicorn
+
+from rounds import log
+from rounds.errors import RoundsError
+from serving.app import create_app
+from serving.settings import read
+from serving.state import State
+
+IDLE = 75  # seconds that a connection may say nothing
+LAST = 0.2  # seconds in which the last callers in the queue are taken and answered
+RETURN, ATTACH_FILTER = 6, 26  # of Linux's socket filters: an instruction that lets nothing pass, and the option
+
+
+class Server(uvicorn.Server):
+    """Told to end it goes on answering for a while, each answer asking its caller to come back by a new connection."""
+
+    def __init__(self, config: uvicorn.Config, state: State) -> None:
+        super().__init__(config)
+        self.state, self._end = state, float("inf")
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.state.draining:
+            super().handle_exit(sig, frame)  # told twice: now
+            return
+        self.state.draining = True
+        self._end = time.monotonic() + self.state.settings.drain
+        log.say(f"told to end: answering for {self.state.settings.drain:g} seconds more")
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or time.monotonic() >= self._end
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Nobody new; who came in last is answered before idle connections are closed."""
+        for server in self.servers:
+            for listener in server.sockets:
+                deafen(listener.fileno())
+        await asyncio.sleep(LAST)
+        await super().shutdown(sockets)
+
+
+def deafen(listener: int) -> None:
+    """Let a listening socket hear no new callers, while those who wait in its queue are taken.
+
+    Closed at once it would reset them: each believes that it is connected, and may have asked already.
+    """
+    if sys.platform != "linux":
+        return
+    nothing = ctypes.create_string_buffer(struct.pack("HBBI", RETURN, 0, 0, 0))
+    with socket.socket(fileno=os.dup(listener)) as found:
+        found.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(nothing)))
+
+
+def main() -> int:
+    log.start("serving", "", "text")
+    try:
+        settings = read()
+        log.start("serving", "", settings.log)
+        app = create_app(settings)
+    except RoundsError as error:
+        log.fail(str(error))
+        return error.exit_code
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        log_config=None,
+        backlog=2048,
+        timeout_keep_alive=IDLE,
+        timeout_graceful_shutdown=int(settings.seconds) + 1,
+    )
+    Server(config, app.state).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,188 @@
+"""The service described for programs (OpenAPI) and for people (one page, which loads nothing from elsewhere)."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from serving import about
+from serving.asking import EXPLAINED
+from serving.state import State
+
+JSON = "application/json"
+ID = "0199c0ffee00a1b2c3d4e5f60718293a"
+_TEXT: dict[str, Any] = {"type": "string"}
+_REASON = {
+    "type": "object",
+    "required": ["text", "effect"],
+    "properties": {"text": _TEXT, "effect": {"enum": ["raises the risk", "lowers the risk"]}},
+}
+_BAND = {"enum": ["low", "medium", "high"]}
+_REASONS = {"type": "array", "items": _REASON}
+_MODEL: dict[str, Any] = {"model": _TEXT, "version": {"type": "integer"}, "bundle": _TEXT}
+_PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+PREDICTION = {
+    "type": "object",
+    "required": ["id", "probability", "band", "call", "history", "unknown", "reasons"],
+    "properties": {
+        "id": {**_TEXT, "description": "under which this prediction is on record; for /explain"},
+        "probability": {**_PROBABILITY, "description": "calibrated"},
+        "band": _BAND,
+        "call": {"type": "boolean", "description": "whether it is inside the calling capacity"},
+        "history": {
+            "enum": ["known", "unknown", "down"],
+            "description": "of the patient: found, not found, or not to be had just now and taken as unknown",
+        },
+        "unknown": {"type": "array", "items": _TEXT, "description": "fields whose value the model does not know"},
+        "reasons": {**_REASONS, "description": "the strongest first; empty unless explain=true"},
+    },
+}
+PREDICTED = {
+    "type": "object",
+    "required": [*_MODEL, "history_as_of", "predictions"],
+    "properties": {
+        **_MODEL,
+        "history_as_of": {"type": ["string", "null"], "description": "the last day whose outcomes are known"},
+        "predictions": {"type": "array", "items": PREDICTION, "description": "in the order of the appointments"},
+    },
+}
+EXPLANATION = {
+    "type": "object",
+    "required": ["id", *_MODEL, "probability", "band", "reasons"],
+    "properties": {"id": _TEXT, **_MODEL, "probability": _PROBABILITY, "band": _BAND, "reasons": _REASONS},
+}
+_FAULT = {
+    "type": "object",
+    "required": ["field", "wanted"],
+    "properties": {"field": _TEXT, "wanted": _TEXT, "row": {"type": "integer"}, "value": {}},
+}
+WRONG = {
+    "type": "object",
+    "required": ["error", "fields"],
+    "properties": {"error": _TEXT, "fields": {"type": "array", "items": _FAULT}},
+}
+_TOLD = {
+    401: "No key, or one that is not known or has expired",
+    403: "The key is not for this",
+    405: "Another method than is wanted",
+    408: "The request took too long",
+    413: "The body is too large",
+    503: "Too much at once, no model yet, or a journal that takes no record; try again after Retry-After",
+}
+
+
+def described(app: FastAPI, state: State) -> dict[str, Any]:
+    """OpenAPI of all routes; those about patients are written down here, for they are not FastAPI's."""
+    found = get_openapi(title=app.title, version=about.version(state).service, routes=app.routes, description=_ABOUT)
+    found["paths"] = {**_asked(state), **found["paths"]}
+    for item in found["paths"].values():
+        for operation in item.values():
+            if state.keys is not None:
+                operation["responses"].setdefault("401", _failed(401))
+                operation["responses"].setdefault("403", _failed(403))
+    if state.keys is not None:
+        kinds = found.setdefault("components", {}).setdefault("securitySchemes", {})
+        kinds["key"] = {"type": "http", "scheme": "bearer"}
+        for path in ("/predict", "/explain"):
+            found["paths"][path]["post"]["security"] = [{"key": []}]
+        found["paths"]["/metrics"]["get"]["security"] = [{"key": []}]
+    return found
+
+
+_ABOUT = (
+    "A probability for each appointment that it is missed, calibrated, on record before it is answered. "
+    "A value that cannot be right is a 422 which names field, value and what is wanted; "
+    "an unknown category, an unknown patient and a missing optional field are answered, and marked."
+)
+
+
+def _asked(state: State) -> dict[str, Any]:
+    rows, live = state.settings.rows, state.live
+    one = about.schema(live.inputs, state.problem) if live else {"type": "object"}
+    one.pop("$schema", None)
+    examples: Any = one.get("examples", [{}])
+    example: dict[str, Any] = examples[0]
+    body = {
+        "type": "object",
+        "required": ["appointments"],
+        "additionalProperties": False,
+        "properties": {"appointments": {"type": "array", "minItems": 1, "maxItems": rows, "items": one}},
+    }
+    explain = {
+        "name": "explain",
+        "in": "query",
+        "required": False,
+        "schema": {"type": "string", "enum": ["true", "false"]},
+        "description": f"also say why, for at most {EXPLAINED} appointments",
+    }
+    reasons = {"text": "booked 34 days ahead", "effect": "raises the risk"}
+    said = {"id": ID, "probability": 0.412, "band": "high", "call": True, "history": "known", "unknown": []}
+    model = {"model": state.settings.model.name, "version": 7, "bundle": "92df2466c43cae5c"}
+    answer = {**model, "history_as_of": "2026-03-28", "predictions": [{**said, "reasons": [reasons]}]}
+    told = {"id": ID, **model, "probability": 0.412, "band": "high", "reasons": [reasons]}
+    asked = {"type": "object", "required": ["id"], "additionalProperties": False, "properties": {"id": _TEXT}}
+    predict = _post("predict", "Predict one appointment or many", body, {"appointments": [example]}, PREDICTED, answer)
+    explained = _post("explain", "Why a prediction on record came out as it did", asked, {"id": ID}, EXPLANATION, told)
+    predict["parameters"] = [explain]
+    explained["responses"]["404"] = _failed(404, "No prediction of this id is on record here, or not its model")
+    return {"/predict": {"post": predict}, "/explain": {"post": explained}}
+
+
+def _post(name: str, summary: str, body: Any, example: Any, answer: Any, answered: Any) -> dict[str, Any]:
+    wrong = {"schema": WRONG, "example": {"error": "Some fields are not what is wanted.", "fields": [_EXAMPLE]}}
+    return {
+        "operationId": name,
+        "tags": ["predictions"],
+        "summary": summary,
+        "requestBody": {"required": True, "content": {JSON: {"schema": body, "example": example}}},
+        "responses": {
+            "200": {"description": "Answered", "content": {JSON: {"schema": answer, "example": answered}}},
+            "422": {"description": "What cannot be answered, field by field", "content": {JSON: wrong}},
+            **{str(status): _failed(status) for status in (405, 408, 413, 503)},
+        },
+    }
+
+
+_EXAMPLE = {"row": 0, "field": "age", "value": 200, "wanted": "a whole number from 0 to 120"}
+
+
+def _failed(status: int, text: str = "") -> dict[str, Any]:
+    return {"description": text or _TOLD[status], "content": {JSON: {"schema": about.FAILED}}}
+
+
+def page(found: dict[str, Any]) -> str:
+    """The same for people: every route, its example and its answers."""
+    parts = [
+        _operation(path, verb, operation) for path, item in found["paths"].items() for verb, operation in item.items()
+    ]
+    title = html.escape(found["info"]["title"])
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/web/style.css"></head>'
+        f"<body><main><h1>{title}</h1><p>{html.escape(found['info']['description'])}</p>"
+        f'<p>For programs: <a href="/openapi.json">/openapi.json</a>.</p>{"".join(parts)}</main></body></html>'
+    )
+
+
+def _operation(path: str, verb: str, operation: dict[str, Any]) -> str:
+    asked = operation.get("requestBody", {}).get("content", {}).get(JSON, {})
+    answers = "".join(
+        f"<tr><td>{status}</td><td>{html.escape(answer['description'])}{_example(answer.get('content', {}).get(JSON))}"
+        "</td></tr>"
+        for status, answer in operation["responses"].items()
+    )
+    sent = f"<h3>To send</h3>{_example(asked)}" if asked else ""
+    return (
+        f"<section><h2>{verb.upper()} {html.escape(path)}</h2><p>{html.escape(operation.get('summary', ''))}</p>{sent}"
+        f"<h3>Answers</h3><table><tbody>{answers}</tbody></table></section>"
+    )
+
+
+def _example(content: dict[str, Any] | None) -> str:
+    if not content or "example" not in content:
+        return ""
+    return f"<pre>{html.escape(json.dumps(content['example'], indent=1, ensure_ascii=False))}</pre>"

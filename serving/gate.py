@@ -1,0 +1,136 @@
+"""The door of the service: who may ask what, within which limits; every answer leaves through here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+from rounds import log
+from rounds.errors import Refused
+from serving.asking import Asking
+from serving.journal import JournalFull
+from serving.keys import Denied
+from serving.limits import (
+    BUSY,
+    CLOSE,
+    JSON,
+    SECURITY,
+    Budget,
+    Message,
+    Problem,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    body,
+    header,
+)
+from serving.state import State
+
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Route: TypeAlias = Callable[[bytes, bytes], Awaitable[bytes]]
+OPEN = {"/healthz", "/readyz"}  # probes carry no key
+CLERK = {"/metrics": "operate"}
+
+
+class Gate:
+    """ASGI: the routes about patients are answered here, all else by `pages`."""
+
+    def __init__(self, state: State, pages: App) -> None:
+        settings, asking = state.settings, Asking(state)
+        self.state, self.pages = state, pages
+        self.routes: dict[str, tuple[str, Route]] = {
+            "/predict": ("predict", asking.predict),
+            "/explain": ("explain", asking.explain),
+        }
+        self.budget = Budget(settings.concurrent, 2 * settings.body_bytes)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.pages(scope, receive, send)
+            return
+        begun, path = time.perf_counter(), scope["path"]
+        found = self.routes.get(path)
+        try:
+            if found is None:
+                status = await self._page(scope, receive, send)
+            else:
+                status = await self._route(found, scope, receive, send)
+        except asyncio.CancelledError:
+            status = 499  # whoever asked is gone
+        shown = path if found or path in KNOWN else "other"
+        self.state.metrics.request(shown, status, time.perf_counter() - begun)
+
+    async def _route(self, found: tuple[str, Route], scope: Scope, receive: Receive, send: Send) -> int:
+        size = 0
+        try:
+            self.budget.enter()
+            try:
+                self._allowed(scope, found[0])
+                if scope["method"] != "POST":
+                    raise Problem(405, "Want POST.", [(b"allow", b"POST")])
+                async with asyncio.timeout(self.state.settings.seconds):
+                    sent = await body(scope, receive, self.state.settings.body_bytes, self.budget)
+                    size = len(sent)
+                    content = await found[1](sent, scope["query_string"])
+            finally:
+                self.budget.leave()
+                self.budget.give(size)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the answer is a sentence without a traceback
+            problem = _problem(error)
+            await answer(send, problem.status, problem.body, [JSON, *problem.headers, *self._fixed()])
+            return problem.status
+        await answer(send, 200, content, [JSON, *self._fixed()])
+        return 200
+
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> int:
+        status, begun = 500, False
+
+        async def dressed(message: Message) -> None:
+            nonlocal status, begun
+            if message["type"] == "http.response.start":
+                status, begun = message["status"], True
+                given = {name for name, _ in message.get("headers", [])}
+                message["headers"] = [
+                    *message.get("headers", []),
+                    *(pair for pair in self._fixed() if pair[0] not in given),
+                ]
+            await send(message)
+
+        try:
+            if scope["path"] in CLERK:
+                self._allowed(scope, CLERK[scope["path"]])
+            await self.pages(scope, receive, dressed)
+        except Exception as error:  # noqa: BLE001
+            problem = _problem(error)
+            if begun:
+                return 500
+            status = problem.status
+            await answer(send, status, problem.body, [JSON, *problem.headers, *self._fixed()])
+        return status
+
+    def _allowed(self, scope: Scope, wanted: Any) -> None:
+        if self.state.keys is not None:
+            self.state.keys.allow(header(scope, b"authorization"), wanted)
+
+    def _fixed(self) -> list[tuple[bytes, bytes]]:
+        """While the service ends, every answer asks its caller to come back by a new connection."""
+        return [*SECURITY, *CLOSE] if self.state.draining else SECURITY
+
+
+KNOWN = {"/", "/healthz", "/readyz", "/version", "/model", "/schema", "/metrics", "/docs", "/openapi.json"}
+
+
+def _problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, Denied):
+        return Problem(error.status, str(error), [(b"www-authenticate", b"Bearer")] if error.status == 401 else [])
+    if isinstance(error, JournalFull):
+        return Problem(503, "The journal takes no record just now, and nothing is answered unrecorded.", BUSY)
+    if isinstance(error, TimeoutError):
+        return Problem(408, "The request took too long to arrive or to be answered.", CLOSE)
+    log.fail(str(error) if isinstance(error, Refused) else log.withheld(error))
+    return Problem(500, "Something went wrong here; the log of the service says where.")

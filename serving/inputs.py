@@ -1,0 +1,242 @@
+"""What may be asked: the input model of a bundle, decoded fast when it is right and explained when it is wrong."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Meta
+
+from rounds.bundle import Sections
+from rounds.decoding import EARLIEST, LATEST, LONGEST, PRINTABLE
+from rounds.definition import ORDER, Definition
+from rounds.journal import hidden
+from rounds.knobs import Column
+from serving.spelling import category, identifier
+
+FAULTS = 20  # are told of one request; whoever sends thousands has one mistake
+WHOLE = 2**53  # the largest whole number that every JSON reader keeps
+
+Whole = Annotated[int, Meta(ge=-WHOLE, le=WHOLE)]
+TYPES: Mapping[str, Any] = {
+    "identifier": Annotated[str, Meta(min_length=1, max_length=LONGEST, pattern=PRINTABLE.replace("$", r"\Z"))] | Whole,
+    "integer": Whole,
+    "number": float,
+    "flag": bool | Literal[0, 1],
+    "category": Annotated[str, Meta(max_length=LONGEST)],
+    "date": datetime.date,
+    "timestamp": datetime.datetime,
+}
+SPOKEN: Mapping[str, str] = {
+    "identifier": f"text of 1 to {LONGEST} printable letters without space around it, or a whole number",
+    "integer": "a whole number",
+    "number": "a number",
+    "flag": "true or false (1 or 0)",
+    "category": f"text of at most {LONGEST} letters",
+    "date": "a day such as 2026-03-30",
+    "timestamp": "a moment such as 2026-03-12T09:30:00Z",
+}
+
+
+class Wrong(Exception):
+    """What was sent cannot be answered; each fault names field, value and what was wanted."""
+
+    def __init__(self, faults: list[dict[str, Any]]) -> None:
+        super().__init__("the input is not what is wanted")
+        self.faults = faults
+
+
+class Asked(NamedTuple):
+    """One appointment, ready: `values` by column, which of its categories the model does not know, whose it is."""
+
+    values: dict[str, Any]
+    unknown: list[str]
+    entities: dict[str, str | None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The columns of a bundle that are known at its moment."""
+
+    definition: Definition
+    sections: Sections
+
+    @cached_property
+    def columns(self) -> dict[str, Column]:
+        moment, outcome = ORDER.index(self.definition.moment), self.definition.outcome
+        columns = self.definition.sections.columns
+        return {name: c for name, c in columns.items() if ORDER.index(c.known) <= moment and name != outcome}
+
+    @cached_property
+    def required(self) -> tuple[str, str]:
+        """Without the two days there is nothing to predict; all else may be missing, as it may be in training."""
+        return self.definition.sections.when.booked, self.definition.sections.when.happens
+
+    @property
+    def who(self) -> str:
+        """The column that says whose appointment it is."""
+        return self.sections.who
+
+    @cached_property
+    def word(self) -> str:
+        """The word for the history of whose appointment it is; none of it is read where there is no such word."""
+        return next((word for word, name in self.definition.history.items() if name == self.who), "")
+
+    @cached_property
+    def hidden(self) -> list[str]:
+        """The columns that the journal holds as keyed hashes."""
+        return hidden(self.columns, self.who)
+
+    def read(self, body: bytes) -> Any:
+        """One appointment of JSON, checked, in as little memory as may be: `ready` makes it ready."""
+        try:
+            return self._checked(self._decoder.decode(body))
+        except (msgspec.DecodeError, _Fault, UnicodeDecodeError):
+            return self._again(body)
+
+    def _again(self, body: bytes) -> Any:
+        """What was not read at once: with its whole numbers as such where they were written 62.0, or not at all."""
+        try:
+            found = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            raise Wrong([fault("", UNSET, "JSON (in UTF-8, without NaN or Infinity)")]) from None
+        if not isinstance(found, dict):
+            raise Wrong([fault("", found, f"an object with {', '.join(self.required)} and more, see /schema")])
+        row = {name: self._whole(name, value) for name, value in found.items()}
+        if faults := list(self._faults(row)):
+            raise Wrong(faults[:FAULTS])
+        try:
+            return self._checked(msgspec.convert(row, self._model))
+        except _Fault as error:
+            raise Wrong([fault(error.field, row.get(error.field), error.wanted)]) from None
+        except msgspec.ValidationError:
+            raise Wrong([fault("", UNSET, "an appointment as /schema tells")]) from None
+
+    def _whole(self, name: str, value: Any) -> Any:
+        counts = name in self.columns and self.columns[name].type in {"identifier", "integer", "flag"}
+        return int(value) if counts and isinstance(value, float) and value.is_integer() else value
+
+    def ready(self, row: Any) -> Asked:
+        """What `read` gave, as the model wants it."""
+        values = msgspec.structs.asdict(row)
+        unknown = [name for name, known in self._known if values[name] is not None and values[name] not in known]
+        return Asked(values, unknown, {word: values[name] for word, name in self._entities})
+
+    def _checked(self, row: Any) -> Any:
+        for name, clean in self._texts:
+            value = getattr(row, name)
+            if value is not None:
+                setattr(row, name, clean(value))
+        for name in self._days:
+            value = getattr(row, name)
+            if value is not None and not FIRST <= value.year <= LAST:
+                raise _Fault(name, f"a day from {EARLIEST} to {LATEST}")
+        booked, happens = (_day(getattr(row, name)) for name in self.required)
+        if happens < booked:
+            raise _Fault(self.required[1], f"the day of {self.required[0]} or a later one")
+        return row
+
+    @cached_property
+    def _decoder(self) -> Any:
+        return msgspec.json.Decoder(self._model)
+
+    @cached_property
+    def _model(self) -> Any:
+        fields: list[Any] = []
+        for name, column in self.columns.items():
+            kind = _bounded(column)
+            fields.append((name, kind) if name in self.required else (name, kind | None, None))
+        return msgspec.defstruct("Appointment", fields, kw_only=True, forbid_unknown_fields=True, gc=False)
+
+    @cached_property
+    def _texts(self) -> list[tuple[str, Callable[[Any], str | None]]]:
+        return [
+            (name, identifier if column.type == "identifier" else category(column.within or ()))
+            for name, column in self.columns.items()
+            if column.type in {"identifier", "category"}
+        ]
+
+    @cached_property
+    def _known(self) -> list[tuple[str, frozenset[str]]]:
+        return [(name, frozenset(column.within)) for name, column in self.columns.items() if column.within is not None]
+
+    @cached_property
+    def _days(self) -> list[str]:
+        return [name for name, column in self.columns.items() if column.type in {"date", "timestamp"}]
+
+    @cached_property
+    def _entities(self) -> list[tuple[str, str]]:
+        return list(self.definition.history.items())
+
+    def _faults(self, found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        for name in self.required:
+            if name not in found:
+                yield fault(name, UNSET, SPOKEN[self.columns[name].type])
+        for name, value in found.items():
+            column = self.columns.get(name)
+            if column is None:
+                yield fault(name, value, self._instead(name))
+                continue
+            if value is None and name not in self.required:
+                continue
+            try:
+                msgspec.convert(value, _bounded(column))
+            except msgspec.ValidationError:
+                yield fault(name, value, wanted(column))
+
+    def _instead(self, name: str) -> str:
+        if name in self.definition.sections.columns:
+            return f"nothing: {name} is not known at the moment of prediction ({self.definition.moment})"
+        return f"one of the fields {', '.join(self.columns)}"
+
+
+class _Fault(Exception):
+    """What a type cannot say."""
+
+    def __init__(self, field: str, wanted: str) -> None:
+        super().__init__(wanted)
+        self.field, self.wanted = field, wanted
+
+
+FIRST, LAST = EARLIEST.year, LATEST.year
+
+
+def _bounded(column: Column) -> Any:
+    kind = TYPES[column.type]
+    if column.between is not None:
+        low, high = column.between
+        number = int if column.type == "integer" else float
+        kind = Annotated[number, Meta(ge=number(low), le=number(high))]
+    return kind
+
+
+def _day(value: Any) -> datetime.date:
+    if isinstance(value, datetime.datetime):
+        return (value.astimezone(datetime.UTC) if value.tzinfo else value).date()
+    day: datetime.date = value
+    return day
+
+
+def wanted(column: Column) -> str:
+    """In words what a field takes."""
+    if column.between is not None:
+        return f"{SPOKEN[column.type]} from {column.between[0]:g} to {column.between[1]:g}"
+    return SPOKEN[column.type]
+
+
+def fault(field: str, value: Any, wanted: str) -> dict[str, Any]:
+    """One thing that is wrong; a field that was not there has no value."""
+    shown = {} if value is UNSET else {"value": _short(value)}
+    return {"field": field, **shown, "wanted": wanted}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST else f"{value[:LONGEST]}..."
+    if isinstance(value, list | dict):
+        return f"({'a list' if isinstance(value, list) else 'an object'} of {len(value)})"
+    return value

@@ -1,0 +1,202 @@
+"""The model that answers: found in the registry, kept on disk by digest, tested before it may answer."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+
+from rounds import bundle, tracking
+from rounds.bundle import Bundle, Sections
+from rounds.definition import Definition
+from rounds.errors import Refused, RegistryError
+from rounds.families import FAMILIES
+from rounds.journal import Answering
+from rounds.mirror import MODEL
+from rounds.tracking import Tracking
+from serving import examples
+from serving.inputs import Inputs
+from serving.settings import Wanted
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+EVALUATION = "evaluate/metrics.json"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the registry says of a version: kept beside the bundle, so that it outlives the registry."""
+
+    model: str
+    version: int
+    bundle: str
+    made: int  # milliseconds since 1970
+    tags: dict[str, str]
+    evaluation: dict[str, Any]  # what evaluate found, empty where the registry has it no more
+
+
+@dataclass(frozen=True, eq=False)
+class Live:
+    """A bundle that has answered its self-test."""
+
+    card: Card
+    bundle: Bundle
+    definition: Definition
+    inputs: Inputs
+
+    @property
+    def threshold(self) -> float:
+        """From this probability on an appointment is among those that can be phoned."""
+        return self.bundle.thresholds["capacity"]
+
+    @cached_property
+    def answering(self) -> Answering:
+        return Answering(self.bundle.problem, self.card.model, self.card.version, self.card.bundle)
+
+    @cached_property
+    def margins(self) -> Callable[[Array], list[float]]:
+        """The booster's margins of a few rows, in the least time."""
+        return FAMILIES[self.bundle.family].quick(self.bundle.model)
+
+    @cached_property
+    def calibrate(self) -> Callable[[float], float]:
+        return self.bundle.calibrator.at
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of one problem, in the registry and in the cache."""
+
+    problem: str
+    wanted: Wanted
+    url: str
+    cache: Path
+
+    def remembered(self) -> Live | None:
+        """What answered last, if its files are whole; for this the registry is not needed."""
+        try:
+            card = Card(**json.loads(self._pointer.read_bytes()))
+            return self.open(card)
+        except (OSError, ValueError, TypeError, Refused):
+            return None
+
+    def newest(self, now: Live | None) -> Live:
+        """What the registry wants to answer: `now` itself where that is it, else loaded and tested."""
+        door = tracking.at(self.url)
+        found = self._asked(door)
+        number, digest = int(found.version), dict(found.tags).get("rounds.bundle", "")
+        if now is not None and (now.card.version, now.card.bundle) == (number, digest):
+            return now
+        if not digest:
+            raise Refused(f"version {number} of {self.wanted.name} names no bundle; it was not made by 'register'.")
+        if not self.whole(digest):
+            self._bring(door, found, digest)
+        evaluation = self._evaluation(door, found.run_id)
+        card = Card(self.wanted.name, number, digest, found.creation_timestamp, dict(found.tags), evaluation)
+        live = self.open(card)
+        _put(self._pointer, json.dumps(asdict(card), indent=1, sort_keys=True).encode())
+        return live
+
+    def open(self, card: Card) -> Live:
+        """The bundle of a card, from the cache."""
+        folder = self.cache / "bundles" / card.bundle
+        loaded = _load(folder)
+        if loaded.digest != card.bundle:
+            raise Refused(f"the bundle {card.bundle[:12]} in {folder} is another one ({loaded.digest[:12]}).")
+        if loaded.problem != self.problem:
+            raise Refused(f"version {card.version} of {card.model} predicts {loaded.problem}; want {self.problem}.")
+        definition = loaded.rebuild()
+        live = Live(card, loaded, definition, Inputs(definition, cast(Sections, definition.sections)))
+        test(live)
+        return live
+
+    def whole(self, digest: str) -> bool:
+        """Whether the cache has this bundle, unaltered."""
+        try:
+            return _load(self.cache / "bundles" / digest).digest == digest
+        except Refused:
+            return False
+
+    def _asked(self, door: Tracking) -> Any:
+        if self.wanted.alias:
+            return door.call("get_model_version_by_alias", self.wanted.name, self.wanted.alias)
+        return door.call("get_model_version", self.wanted.name, str(self.wanted.number))
+
+    def _bring(self, door: Tracking, found: Any, digest: str) -> None:
+        """The bundle's files from the registry to their place in the cache, all of them or none."""
+        with _half(self.cache) as half:
+            brought = Path(door.call("download_artifacts", found.run_id, f"{MODEL}/bundle", str(half)))
+            loaded = _load(brought)
+            if loaded.digest != digest:
+                raise Refused(
+                    f"the registry's files of version {found.version} are of bundle {loaded.digest[:12]}, "
+                    f"and it names {digest[:12]}. Run 'rounds mirror'."
+                )
+            place = self.cache / "bundles" / digest
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(place, ignore_errors=True)  # one that was altered; a sound one would have been taken
+            try:
+                brought.replace(place)
+            except OSError:
+                if not self.whole(digest):  # another process was faster
+                    raise
+
+    def _evaluation(self, door: Tracking, run: str) -> dict[str, Any]:
+        with _half(self.cache) as half:
+            try:
+                path = door.call("download_artifacts", run, EVALUATION, str(half))
+            except RegistryError:
+                return {}
+            return dict(json.loads(Path(path).read_bytes()))
+
+    @property
+    def _pointer(self) -> Path:
+        return self.cache / f"{self.wanted.name}@{self.wanted.alias or self.wanted.number}.json"
+
+
+def test(live: Live) -> None:
+    """Let the model answer an example, by both of its roads, before anybody asks it."""
+    if live.definition.names != live.bundle.features:
+        raise Refused(f"the bundle {live.card.bundle[:12]} was fitted on other features than its definition makes.")
+    asked = live.inputs.ready(live.inputs.read(json.dumps(examples.appointment(live.inputs)).encode()))
+    matrix = np.array([live.definition.numbers(asked.values, {})], np.float32)
+    probability, (margin,) = float(live.bundle.score(matrix)[0]), live.margins(matrix)
+    if not (math.isfinite(margin) and 0 <= probability <= 1) or live.calibrate(margin) != probability:
+        raise Refused(f"the bundle {live.card.bundle[:12]} did not pass its self-test: it answered {probability}.")
+
+
+def _load(folder: Path) -> Bundle:
+    try:
+        return bundle.load(lambda name: folder / name)
+    except OSError as error:
+        raise Refused(f"the bundle in {folder} is not whole: {os.strerror(error.errno or 0)}.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused(f"the bundle in {folder} is none that this release reads ({type(error).__name__}).") from error
+
+
+class _half:
+    """A folder for what is not whole yet."""
+
+    def __init__(self, cache: Path) -> None:
+        self.path = cache / f".{uuid.uuid4().hex}"
+
+    def __enter__(self) -> Path:
+        self.path.mkdir(parents=True)
+        return self.path
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _put(path: Path, content: bytes) -> None:
+    half = path.with_name(f".{uuid.uuid4().hex}")
+    half.write_bytes(content)
+    half.replace(path)

@@ -1,0 +1,110 @@
+"""How this instance of the service was set up: the environment, read once and late."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from problems import problem
+from rounds.errors import Refused
+from rounds.settings import ROOT
+
+HERE = ROOT / ".rounds"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which model of the registry answers: the version that an alias points to, or one version for good."""
+
+    name: str
+    alias: str | None
+    number: int | None
+
+    def __str__(self) -> str:
+        return f"models:/{self.name}@{self.alias}" if self.alias else f"models:/{self.name}/{self.number}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    problem: str
+    model: Wanted
+    store: str
+    tracking: str
+    history: str
+    journal: Literal["durable", "fast"]
+    journal_folder: Path
+    journal_key: str
+    journal_days: int
+    keys: Path | None
+    host: str
+    port: int
+    body_bytes: int
+    rows: int
+    concurrent: int
+    seconds: float  # for one request
+    cache: Path
+    watch: float  # seconds between two looks at the registry and at the published histories
+    drain: float  # seconds during which a service that was told to end goes on answering
+    log: str
+
+
+def read(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings that these variables give."""
+    given = os.environ if environment is None else environment
+    name = given.get("PROBLEM") or "noshow"
+    return Settings(
+        problem=name,
+        model=wanted(given.get("MODEL") or f"models:/{problem(name).model}@champion"),
+        store=given.get("STORE") or (HERE / "store").as_uri(),
+        tracking=given.get("MLFLOW_TRACKING_URI") or f"sqlite:///{HERE / 'mlflow' / 'mlflow.db'}",
+        history=given.get("HISTORY") or "",
+        journal=cast(Literal["durable", "fast"], _one_of(given, "JOURNAL", "durable", "fast")),
+        journal_folder=Path(given.get("JOURNAL_FOLDER") or HERE / "journal"),
+        journal_key=given.get("JOURNAL_KEY") or "",
+        journal_days=_whole(given, "JOURNAL_DAYS", 30, 1),
+        keys=Path(given["KEYS"]) if given.get("KEYS") else None,
+        host=given.get("HOST") or "127.0.0.1",
+        port=_whole(given, "PORT", 8000, 0, 65535),
+        body_bytes=_whole(given, "BODY_BYTES", 48 * 1024 * 1024, 1024),
+        rows=_whole(given, "ROWS", 100_000, 1),
+        concurrent=_whole(given, "CONCURRENT", 256, 1),
+        seconds=_seconds(given, "SECONDS", 30.0),
+        cache=Path(given.get("CACHE") or HERE / "serving"),
+        watch=_seconds(given, "WATCH", 5.0),
+        drain=_seconds(given, "DRAIN", 1.0),
+        log=_one_of(given, "LOG", "text", "json"),
+    )
+
+
+def wanted(text: str) -> Wanted:
+    """`models:/Name@alias` or `models:/Name/7`."""
+    found = re.fullmatch(r"models:/([A-Za-z][A-Za-z0-9_-]*)(?:@([A-Za-z][A-Za-z0-9_-]*)|/([1-9][0-9]*))", text)
+    if found is None:
+        raise Refused(f"MODEL is '{text}'; want models:/Name@champion, or models:/Name/7 for one version.")
+    return Wanted(found[1], found[2], int(found[3]) if found[3] else None)
+
+
+def _one_of(given: Mapping[str, str], name: str, *words: str) -> str:
+    """The first word is what holds where nothing is said."""
+    value = given.get(name) or words[0]
+    if value not in words:
+        raise Refused(f"{name} is '{value}'; want {' or '.join(words)}.")
+    return value
+
+
+def _whole(given: Mapping[str, str], name: str, usual: int, low: int, high: int = 2**40) -> int:
+    text = given.get(name) or str(usual)
+    if not (text.isascii() and text.isdigit()) or not low <= int(text) <= high:
+        raise Refused(f"{name} is '{text}'; want a whole number from {low} to {high}.")
+    return int(text)
+
+
+def _seconds(given: Mapping[str, str], name: str, usual: float) -> float:
+    text = given.get(name) or str(usual)
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]+)?", text) or not float(text):
+        raise Refused(f"{name} is '{text}'; want seconds above 0, such as {usual:g}.")
+    return float(text)

@@ -1,0 +1,325 @@
+"""Published histories answer what training saw, to the last bit, from the file and from Redis alike."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import os
+import random
+import signal
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import problems
+from jobs import publish
+from rounds import tables
+from rounds.decoding import tidy, value
+from rounds.definition import Definition
+from rounds.errors import HistoryError, Refused
+from rounds.history import NOTHING, Past
+from rounds.history import past as plain
+from rounds.knobs import Problem
+from rounds.pasts import Pasts, open_pasts, pieces, redis, sqlite
+from rounds.places import last_path
+from tests.jobs.appointments import appointments
+from tests.keeper import Keeper, keeper
+from tests.rounds.shelf import Shelf
+
+NOSHOW = problems.problem("noshow")
+DEFINITION = Definition(NOSHOW, problems.definition("noshow", "features").features)
+KNOBS = publish.Knobs(NOSHOW.when, NOSHOW.outcome, NOSHOW.features, NOSHOW.publish)
+
+
+def published(table: pl.DataFrame, target: Path, as_of: str = "2026-03-15") -> sqlite.Published:
+    found = {
+        word: pieces.cut(publish.records(table.lazy(), column, KNOBS)) for word, column in DEFINITION.history.items()
+    }
+    sqlite.write(found, {"problem": "noshow", "as_of": as_of}, target)
+    return sqlite.Published(target)
+
+
+def real() -> pl.DataFrame:
+    if "ROUNDS_DATA" not in os.environ:
+        pytest.skip("ROUNDS_DATA names no folder with the public table noshow.csv.gz")
+    raw = pl.read_csv(
+        gzip.decompress((Path(os.environ["ROUNDS_DATA"]) / "noshow.csv.gz").read_bytes()), infer_schema=False
+    )
+    found = [
+        value(tidy(pl.col(column.raw), column, outcome), column, outcome).alias(name)
+        for name, column in NOSHOW.columns.items()
+        for outcome in [NOSHOW.outcome if name == NOSHOW.outcome.column else None]
+    ]
+    booked, happens = pl.col("scheduled_day").cast(pl.Date), pl.col("appointment_day")
+    return raw.select(found).filter((booked <= happens) & (pl.col("age") >= 0))
+
+
+def simulated() -> pl.DataFrame:
+    return appointments(4000)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Keeper]:
+    with keeper(tmp_path) as found:
+        yield found
+
+
+@pytest.mark.parametrize("bring", [simulated, real])
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+def test_ten_thousand_rows_are_answered_as_training_saw_them(
+    bring: object, kind: str, tmp_path: Path, server: Keeper
+) -> None:
+    table = bring()  # type: ignore[operator]
+    file = published(table, tmp_path / "history.sqlite")
+    if kind == "redis":
+        redis.fill(server.url, "noshow", file, lambda: None)
+    pasts = Pasts(file if kind == "sqlite" else redis.Published(server.url, "noshow"))
+    matrix, _ = tables.build_features(table, DEFINITION)
+    chosen = random.Random(7).sample(range(table.height), 10_000)
+    rows = table[chosen].to_dicts()
+    asked = {word: [row[column] for row in rows] for word, column in DEFINITION.history.items()}
+    found = pasts.look(asked)
+    answered = [
+        DEFINITION.numbers(row, {word: found[word][at] for word in asked}).tobytes() for at, row in enumerate(rows)
+    ]
+    assert answered == [row.tobytes() for row in matrix[chosen]]
+    assert matrix[chosen][:, DEFINITION.names.index("patient_visits")].max() > 1, "somebody has a history"
+
+
+@given(
+    rows=st.lists(st.tuples(st.sampled_from("abcd"), st.integers(-5, 30), st.integers(0, 1)), max_size=30),
+    asked=st.lists(st.tuples(st.sampled_from("abcdx"), st.integers(-10, 40)), max_size=20),
+)
+def test_many_rows_at_once_are_answered_like_each_alone(
+    rows: list[tuple[str, int, int]], asked: list[tuple[str, int]]
+) -> None:
+    table = pl.DataFrame(
+        rows, schema={pieces.ENTITY: pl.String, pieces.DAY: pl.Int32, pieces.MISSED: pl.Int64}, orient="row"
+    )
+    cut = dict(pieces.cut(table.lazy()))
+    assert list(cut) == sorted(cut)
+    wanted = {who: plain((day, missed) for one, day, missed in rows if one == who) for who in "abcdx"}
+    found = [pieces.past(cut.get(who)) for who in "abcdx"]
+    assert [tuple(map(list, one)) for one in found] == [tuple(map(list, wanted[who])) for who in "abcdx"]
+    entity, cutoff = np.array(["abcdx".index(who) for who, _ in asked], np.int64), np.array([day for _, day in asked])
+    together = pieces.before([cut.get(who) for who in "abcdx"], entity, cutoff.astype(np.int64))
+    assert [tuple(row) for row in together.tolist()] == [wanted[who].before(day) for who, day in asked]
+
+
+def test_many_entities_and_few_are_answered_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = published(appointments(300), tmp_path / "history.sqlite")
+    asked = {"patient": [*appointments(300)["patient_id"], "nobody", None], "area": ["CENTRO", None]}
+    in_memory = Pasts(file).look(asked)
+    monkeypatch.setattr(sqlite, "FEW", 0)
+    assert Pasts(sqlite.Published(file.path)).look(asked) == in_memory
+
+
+def test_equal_tables_are_equal_files(tmp_path: Path) -> None:
+    table = appointments(200)
+    one, other = (
+        published(table, tmp_path / "one"),
+        published(table.sample(fraction=1, shuffle=True, seed=3), tmp_path / "b"),
+    )
+    assert one.path.read_bytes() == other.path.read_bytes()
+    assert one.version == other.version
+
+
+def test_who_is_not_known_has_no_past(tmp_path: Path, server: Keeper) -> None:
+    file = published(appointments(50), tmp_path / "history.sqlite")
+    redis.fill(server.url, "noshow", file, lambda: None)
+    for kind in (file, redis.Published(server.url, "noshow")):
+        assert Pasts(kind).of("patient", ["nobody", None, ""]) == [Past()] * 3
+        assert Pasts(kind).of("patient", []) == []
+        assert Pasts(kind).of("patient", ["nobody"])[0].before(10**6) == NOTHING
+        with pytest.raises(Refused, match=r"holds?|has no 'doctor' \(found: area, patient\)"):
+            Pasts(kind).want({"doctor": "doctor_id"})
+
+
+def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "history.sqlite").write_text("no database at all" * 100)
+    with pytest.raises(Refused, match="is no published history"):
+        sqlite.Published(tmp_path / "history.sqlite")
+
+
+def other_day(tmp_path: Path, name: str, **change: int) -> sqlite.Published:
+    return published(appointments(300, **change), tmp_path / name, as_of=name)
+
+
+def test_redis_changes_over_in_one_step(tmp_path: Path, server: Keeper) -> None:
+    """While versions change under a reader, every answer is whole and of one version."""
+    days = [other_day(tmp_path, f"2026-03-1{seed}", seed=seed) for seed in range(2)]
+    who = list(dict.fromkeys(appointments(300)["patient_id"].to_list()))
+    asked = {"patient": who, "area": ["CENTRO", "nowhere"]}
+    wanted = {day.as_of: Pasts(day).look(asked) for day in days}
+    redis.fill(server.url, "noshow", days[0], lambda: None)
+    done = threading.Event()
+
+    def publish_again() -> None:
+        for turn in range(20):
+            redis.fill(server.url, "noshow", days[1 - turn % 2], lambda: None)
+        done.set()
+
+    writer = threading.Thread(target=publish_again)
+    writer.start()
+    pasts, seen = Pasts(redis.Published(server.url, "noshow")), set()
+    try:
+        while not done.is_set():
+            found = pasts.look(asked)
+            assert found == wanted[pasts.as_of]
+            seen.add(pasts.as_of)
+    finally:
+        writer.join()
+    assert seen == set(wanted)
+    names = {key.decode().rsplit(":", 1)[0] for key in server.client().scan_iter(match="*:history:*")}
+    assert len(names) == 1, "the old version is dropped"
+
+
+class Killed(BaseException):
+    """Stands for the signal that no process survives."""
+
+
+def test_a_filling_that_was_killed_changes_nothing(
+    tmp_path: Path, server: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis, "MANY", 50)
+    old, new = (other_day(tmp_path, f"2026-03-1{seed}", seed=seed) for seed in (1, 2))
+    redis.fill(server.url, "noshow", old, lambda: None)
+    beats = 0
+
+    def beat() -> None:
+        nonlocal beats
+        beats += 1
+        if beats == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        redis.fill(server.url, "noshow", new, beat)
+    asked = {"patient": appointments(300, seed=1)["patient_id"].to_list()}
+    pasts = Pasts(redis.Published(server.url, "noshow"))
+    assert pasts.look(asked) == Pasts(old).look(asked) and pasts.as_of == "2026-03-11"
+    assert redis.fill(server.url, "noshow", old, lambda: None) is False
+    assert not list(server.client().scan_iter(match=f"*{new.version}*")), "what was left is swept"
+    redis.fill(server.url, "noshow", new, lambda: None)
+    assert pasts.look(asked) == Pasts(new).look(asked) and pasts.as_of == "2026-03-12"
+
+
+def test_a_redis_without_room_keeps_the_old(tmp_path: Path, server: Keeper) -> None:
+    old, new = other_day(tmp_path, "2026-03-10"), published(appointments(20_000, seed=4), tmp_path / "large")
+    redis.fill(server.url, "noshow", old, lambda: None)
+    server.client().config_set("maxmemory", "2500000")
+    with pytest.raises(HistoryError, match="cannot be used: OutOfMemoryError"):
+        redis.fill(server.url, "noshow", new, lambda: None)
+    assert Pasts(redis.Published(server.url, "noshow")).as_of == "2026-03-10"
+
+
+def test_a_filled_redis_is_left_alone_and_a_damaged_one_mended(tmp_path: Path, server: Keeper) -> None:
+    file = other_day(tmp_path, "2026-03-10")
+    assert redis.fill(server.url, "noshow", file, lambda: None)
+    assert not redis.fill(server.url, "noshow", file, lambda: None)
+    key = redis.table("noshow", file.version, "area")
+    server.client().delete(key)
+    pasts = Pasts(redis.Published(server.url, "noshow"))
+    with pytest.raises(HistoryError, match="lost the history of 'area'"):
+        pasts.of("area", ["CENTRO"])
+    assert redis.fill(server.url, "noshow", file, lambda: None)
+    assert server.client().hlen(key) == file.words["area"]
+
+
+def test_redis_that_is_down_is_said_and_found_again(
+    tmp_path: Path, server: Keeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = other_day(tmp_path, "2026-03-10")
+    with pytest.raises(HistoryError, match="holds no history of noshow"):
+        redis.Published(server.url, "noshow")
+    redis.fill(server.url, "noshow", file, lambda: None)
+    pasts = Pasts(redis.Published(server.url, "noshow"))
+    server.stop()
+    with pytest.raises(HistoryError, match="cannot be used: ConnectionError"):
+        pasts.of("patient", ["P000001"])
+    server.start()
+    redis.fill(server.url, "noshow", file, lambda: None)
+    with pytest.raises(HistoryError, match="not asked again yet"):
+        pasts.of("patient", ["P000001"])
+    monkeypatch.setattr(pasts.published, "_not_before", 0.0)  # as after the pause
+    assert pasts.of("patient", ["P000001"]) == Pasts(file).of("patient", ["P000001"])
+
+
+def test_a_slow_redis_costs_one_wait(tmp_path: Path, server: Keeper) -> None:
+    file = other_day(tmp_path, "2026-03-10")
+    redis.fill(server.url, "noshow", file, lambda: None)
+    pasts = Pasts(redis.Published(server.url, "noshow"))
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(HistoryError, match="TimeoutError"):
+            pasts.of("patient", ["P000001"])
+        with pytest.raises(HistoryError, match="not asked again yet"):
+            pasts.of("patient", ["P000001"])
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+def test_no_password_is_told(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError) as told:
+        redis.Published("redis://nurse:secret@127.0.0.1:1/0", "noshow")
+    assert "127.0.0.1:1" in str(told.value) and "secret" not in str(told.value) and "nurse" not in str(told.value)
+    with pytest.raises(Refused) as refused:
+        open_pasts("http://nurse:secret@x", Shelf(tmp_path / "store").store, "noshow", tmp_path / "cache")
+    assert "secret" not in str(refused.value)
+
+
+def put(shelf: Shelf, tmp_path: Path, run: str, as_of: str, seed: int) -> sqlite.Published:
+    """A publish in the store, as the step leaves one."""
+    file = published(appointments(100, seed=seed), tmp_path / run, as_of=as_of)
+    made = shelf.put(run, "publish", name="history.sqlite", facts={"as_of": as_of})
+    place = made.circumstances.places["history.sqlite"].replace(
+        made.content.files["history.sqlite"].sha256[:12], file.version[:12]
+    )
+    shelf.store.upload(file.path, place)
+    content = made.content.model_copy(
+        update={
+            "files": {
+                "history.sqlite": made.content.files["history.sqlite"].model_copy(update={"sha256": file.version})
+            }
+        }
+    )
+    circumstances = made.circumstances.model_copy(update={"places": {"history.sqlite": place}})
+    done = made.model_copy(update={"content": content, "circumstances": circumstances})
+    shelf.store.write(last_path("noshow", "publish"), done.to_json())
+    return file
+
+
+def test_the_service_finds_the_newest_and_keeps_it(tmp_path: Path) -> None:
+    shelf, cache = Shelf(tmp_path / "store"), tmp_path / "cache"
+    with pytest.raises(Refused, match="no history of noshow was published yet"):
+        open_pasts("", shelf.store, "noshow", cache)
+    put(shelf, tmp_path, "one", "2026-03-10", 1)
+    first = open_pasts("", shelf.store, "noshow", cache)
+    assert open_pasts("", shelf.store, "noshow", cache, first) is first
+    put(shelf, tmp_path, "two", "2026-03-11", 2)
+    second = open_pasts("", shelf.store, "noshow", cache, first)
+    assert (first.as_of, second.as_of) == ("2026-03-10", "2026-03-11")
+    (tmp_path / "store").rename(tmp_path / "away")
+    again = open_pasts("", shelf.store, "noshow", cache)
+    assert (again.version, again.as_of) == (second.version, "2026-03-11")
+    whole = sorted(cache.glob("*.sqlite"))[0]
+    whole.write_bytes(b"altered")
+    (tmp_path / "away").rename(tmp_path / "store")
+    assert sqlite3.connect(open_pasts("", shelf.store, "noshow", cache).published.path)  # type: ignore[attr-defined]
+
+
+def test_the_file_holds_days_and_no_dates(tmp_path: Path) -> None:
+    file = published(appointments(20), tmp_path / "history.sqlite")
+    (one,) = Pasts(file).of("patient", [appointments(20)["patient_id"][0]])
+    assert min(one.days) >= (datetime.date(2026, 1, 5) - datetime.date(1970, 1, 1)).days
+
+
+def test_a_problem_without_sections_publishes_daily() -> None:
+    assert Problem.model_fields["publish"].default.schedule == "@daily"

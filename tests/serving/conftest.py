@@ -1,0 +1,21 @@
+"""What tests of the service stand on: a clinic whose registry has a champion, and a second version."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.checkout import copied, lenient
+from tests.serving.running import Clinic, trained
+from tests.warm import Warm
+
+
+@pytest.fixture(scope="session")
+def clinic(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Clinic:
+    """Version 1 is champion; version 2 is of another model, with another feature. For no test to change."""
+    checkout = lenient(copied(tmp_path_factory.mktemp("clinic")))
+    trained(checkout, warm, "first")
+    checkout.change("problems/noshow/features.py", '        "lead_days": lead,', '        "lead_weeks": lead // 7,')
+    trained(checkout, warm, "second")
+    found = Clinic(checkout)
+    found.champion(1)
+    return found

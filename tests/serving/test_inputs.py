@@ -1,0 +1,111 @@
+"""What may be asked: right values are read, wrong ones named, and texts spelt as the table's are."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from problems import definition, problem
+from rounds.bundle import Sections
+from rounds.decoding import NULLS, value
+from rounds.definition import Definition
+from rounds.knobs import Column
+from serving import about, examples, spelling
+from serving.inputs import Inputs, Wrong
+
+NOSHOW = problem("noshow")
+
+
+def inputs(moment: str = "day_before") -> Inputs:
+    when = NOSHOW.when.model_copy(update={"moment": moment})
+    sections = Sections(NOSHOW.columns, NOSHOW.who, when, NOSHOW.outcome, NOSHOW.features)
+    return Inputs(Definition(sections, definition("noshow", "features").features), sections)
+
+
+def read(**changes: Any) -> Any:
+    row = {**examples.appointment(inputs()), **changes}
+    return inputs().ready(inputs().read(json.dumps(row).encode()))
+
+
+def faults(**changes: Any) -> list[dict[str, Any]]:
+    with pytest.raises(Wrong) as wrong:
+        read(**changes)
+    return wrong.value.faults
+
+
+def test_the_outcome_and_what_is_not_known_yet_are_no_fields() -> None:
+    assert "no_show" not in inputs().columns
+    assert "reminded" in inputs().columns
+    assert "reminded" not in inputs("booking").columns
+
+
+def test_only_the_two_days_are_required() -> None:
+    row = inputs().read(b'{"scheduled_day": "2026-03-12T09:30:00", "appointment_day": "2026-03-12"}')
+    found = inputs().ready(row)
+    assert found.values["appointment_day"] == datetime.date(2026, 3, 12)
+    assert found.entities == {"patient": None, "area": None}
+
+
+def test_days_are_compared_in_utc() -> None:
+    read(scheduled_day="2026-03-31T00:30:00+02:00", appointment_day="2026-03-30")
+    (found,) = faults(scheduled_day="2026-03-30T23:30:00-02:00", appointment_day="2026-03-30")
+    assert found["field"] == "appointment_day"
+
+
+def test_a_value_that_is_long_is_shown_in_part_and_a_list_by_its_length() -> None:
+    assert len(faults(neighbourhood="x" * 5000)[0]["value"]) < 210
+    assert faults(age=[1, 2, 3])[0]["value"] == "(a list of 3)"
+
+
+def test_an_unknown_category_is_said_and_no_fault() -> None:
+    assert read(sex="X").unknown == ["sex"]
+    assert read(sex=None).unknown == []
+
+
+def test_schema_and_reader_agree_on_every_field() -> None:
+    properties = about.schema(inputs(), NOSHOW)["properties"]
+    assert set(properties) == set(inputs().columns)
+    for name, field in properties.items():
+        nothing = "null" in json.dumps(field.get("type", field.get("anyOf", field.get("enum"))))
+        assert nothing == (name not in inputs().required)
+        for at in ("minimum", "maximum"):
+            if at in field:
+                read(**{name: field[at]})
+                assert faults(**{name: field[at] + (1 if at == "maximum" else -1)})[0]["field"] == name
+
+
+TEXT = st.text(st.sampled_from("0123456789eE+-. aAnN/"), min_size=1, max_size=14).filter(
+    lambda text: text.strip() == text
+)
+
+
+@given(st.lists(TEXT, min_size=1, max_size=30))
+def test_identifiers_are_spelt_as_the_table_spells_them(texts: list[str]) -> None:
+    column = Column(raw="p", type="identifier")
+    read = pl.Series("p", texts).to_frame().select(pl.when(~pl.col("p").is_in(sorted(NULLS))).then(pl.col("p")))
+    wanted = read.select(value(pl.col("p"), column)).to_series().to_list()
+    assert [spelling.identifier(text) for text in texts] == wanted
+
+
+@given(st.lists(st.text(st.sampled_from("aÅÅéNA \u00a0ñn"), max_size=8).map(str.strip), min_size=1, max_size=30))
+def test_categories_are_spelt_as_the_table_spells_them(texts: list[str]) -> None:
+    column = Column(raw="c", type="category")
+    read = pl.Series("p", texts).to_frame().select(pl.when(~pl.col("p").is_in(sorted(NULLS))).then(pl.col("p")))
+    wanted = read.select(value(pl.col("p"), column)).to_series().to_list()
+    assert [spelling.category(())(text) for text in texts] == wanted
+
+
+def test_a_whole_number_is_an_identifier_too() -> None:
+    assert read(patient_id=29872499824296).entities["patient"] == "29872499824296"
+    assert read(patient_id="12.50").entities["patient"] == "12.5"
+
+
+def test_a_whole_number_may_be_written_with_a_point() -> None:
+    assert read(age=62.0, reminded=1.0).values["age"] == 62
+    assert faults(age=62.5)[0]["value"] == 62.5

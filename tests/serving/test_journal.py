@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rounds.errors import Refused
+from rounds.journal import place
+from rounds.pruning import apply, plan
+from rounds.recorded import records
+from rounds.store import Store, open_store
+from serving import searching
+from serving.journal import Journal, JournalFull
+from serving.secret import made_key
+from serving.segments import abandoned, begin, mend
+from serving.shipping import Yard
+from tests.serving.writing import DAY, line
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store((tmp_path / "store").as_uri())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "journal"
+
+
+def started(folder: Path, store: Store | None, **given: Any) -> Journal:
+    journal = Journal(folder, "noshow", store, **{"turn": 0.01, **given})
+    journal.start()
+    return journal
+
+
+def ids(store: Store, first: str = DAY, last: str = DAY) -> list[str]:
+    return [each["id"] for each in records(store, "noshow", date.fromisoformat(first), date.fromisoformat(last))]
+
+
+def until(true: Callable[[], Any]) -> None:
+    end = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def written(folder: Path) -> list[Path]:
+    return sorted((folder / "noshow").glob("*.jsonl"))
+
+
+def test_what_was_appended_is_read_back_in_order(folder: Path, store: Store) -> None:
+    journal = started(folder, store)
+    kept = [line(f"id-{number}", features=[1.0, 0.1 + 0.2, -5e-324]) for number in range(100)]
+    journal.append(kept[:60])
+    journal.append([])
+    journal.append(kept[60:])
+    journal.close()
+    day = date.fromisoformat(DAY)
+    assert list(records(store, "noshow", day, day)) == kept
+
+
+def test_it_is_on_disk_when_append_returns(folder: Path) -> None:
+    journal = started(folder, None)
+    journal.append([line("a"), line("b")])
+    [path] = written(folder)
+    assert [json.loads(each)["id"] for each in path.read_text().splitlines()] == ["a", "b"]
+    journal.close()
+
+
+@pytest.mark.parametrize(("durable", "synced"), [(True, 2), (False, 0)])
+def test_durable_is_synced_once_a_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, durable: bool, synced: int
+) -> None:
+    calls = []
+    sync = os.fdatasync
+
+    def noted(file: int) -> None:
+        sync(file)
+        calls.append(file)
+
+    monkeypatch.setattr("serving.segments.os.fdatasync", noted)
+    journal = started(folder, None, durable=durable)
+    journal.append([line(f"a-{number}") for number in range(50)])
+    journal.append([line("b")])
+    assert len(calls) == synced
+    journal.close()
+
+
+def test_after_a_failed_sync_the_segment_is_not_used_again(
+    folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = started(folder, store, turn=60.0)
+    journal.append([line("before")])
+
+    def fail(file: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("serving.segments.os.fdatasync", fail)
+        with pytest.raises(JournalFull, match=r"takes no record: Input/output error\. .*free room"):
+            journal.append([line("lost")])
+    assert journal.state().full
+    journal.append([line("after")])
+    assert not journal.state().full
+    assert len(written(folder)) == 2
+    journal.close()
+    assert sorted(ids(store)) == ["after", "before"]
+
+
+def test_a_segment_is_closed_by_size_by_age_and_by_day(folder: Path, store: Store) -> None:
+    by_size = started(folder / "size", None, segment_bytes=300, turn=60.0)
+    for number in range(10):
+        by_size.append([line(f"a-{number}")])
+    assert len(written(folder / "size")) > 2
+    by_size.close()
+    by_age = started(folder / "age", store, segment_seconds=0.01)
+    by_age.append([line("idle")])
+    until(lambda: ids(store) == ["idle"])  # though nobody asks any more
+    by_age.close()
+    by_day = started(folder / "day", store, turn=60.0)
+    by_day.append([line("today", f"{DAY}T23:59:59Z")])
+    by_day.append([line("tomorrow", "2026-11-22T00:00:00Z")])
+    by_day.append([line("stepped-back", "2026-11-17T23:59:58Z")])
+    by_day.append([line("astride", f"{DAY}T23:59:59Z"), line("midnight", "2026-11-22T00:00:01Z")])
+    by_day.close()
+    assert sorted(ids(store)) == ["astride", "idle", "today"]
+    assert sorted(ids(store, "2026-11-22", "2026-11-22")) == ["midnight", "tomorrow"]
+    assert ids(store, "2026-11-17", "2026-11-17") == ["stepped-back"]
+
+
+@pytest.mark.parametrize("left", [b'{"id":"to', b"\0" * 4096, b"\0" * 10 + b'rn"}\n{"id":"c"}\n', b'{"id":"c","a":1}'])
+def test_what_a_kill_or_a_power_cut_left_is_cut_off_at_start(folder: Path, store: Store, left: bytes) -> None:
+    (folder / "noshow").mkdir(parents=True)
+    torn = folder / "noshow" / "dead-000001.jsonl"
+    whole = b"".join(json.dumps(line(id)).encode() + b"\n" for id in ("a", "b"))
+    torn.write_bytes(whole + left)
+    Yard(folder / "noshow", "noshow", store, 0, 0, 0).mend()
+    assert torn.read_bytes() == whole
+    started(folder, store).close()
+    assert ids(store) == ["a", "b"]
+
+
+def test_nothing_but_a_torn_line_is_nothing(folder: Path, store: Store) -> None:
+    (folder / "noshow").mkdir(parents=True)
+    (folder / "noshow" / "dead-000001.jsonl").write_bytes(b'{"id":"to')
+    (folder / "noshow" / "dead-000002.jsonl").write_bytes(b"")
+    started(folder, store).close()
+    assert written(folder) == [] and store.paths("noshow") == []
+
+
+def test_a_living_segment_is_nobody_elses(folder: Path) -> None:
+    folder.mkdir()
+    segment = begin(folder, "alive", 1, durable=True)
+    segment.write(b'{"id":"a"}\n{"id"')
+    Yard(folder, "noshow", None, 0, 0, 0).tidy()
+    assert segment.path.read_bytes() == b'{"id":"a"}\n{"id"'
+    segment.close()
+    with abandoned(segment.path) as file:
+        assert file is not None and mend(segment.path, file) == b'{"id":"a"}\n'
+
+
+def test_with_the_store_away_segments_stay_and_are_shipped_later(folder: Path, tmp_path: Path, store: Store) -> None:
+    (tmp_path / "store").rmdir()
+    journal = started(folder, store, segment_bytes=1)
+    for number in range(3):
+        journal.append([line(f"a-{number}")])
+    until(lambda: journal.state().trouble)
+    state = journal.state()
+    assert (state.waiting, state.full) == (3, False) and state.bytes > 0 and state.lag >= 0
+    assert "is gone" in state.trouble
+    found = journal.find("a-1")
+    assert found == line("a-1")
+    (tmp_path / "store").mkdir()
+    journal.close()
+    assert journal.state()[:3] == (0, 0, 0.0)
+    assert sorted(ids(store)) == ["a-0", "a-1", "a-2"]
+
+
+def test_the_lag_is_the_age_of_the_oldest_line_that_is_not_shipped(folder: Path) -> None:
+    journal = started(folder, None, turn=60.0)
+    assert journal.state() == (0, 0, 0.0, False, "")
+    journal.append([line("a")])
+    [path] = written(folder)
+    hour = time.time() - 3600
+    os.utime(path, (hour, hour))
+    assert 3600 <= journal.state().lag < 3700
+    os.utime(path, (hour + 7200, hour + 7200))  # the clock stepped back since
+    assert journal.state().lag == 0.0
+    journal.close()
+
+
+def test_a_segment_that_cannot_be_packed_does_not_keep_the_others(folder: Path, store: Store) -> None:
+    (folder / "noshow" / "a-000001.jsonl").mkdir(parents=True)
+    journal = started(folder, store, segment_bytes=1)
+    journal.append([line("b")])
+    until(lambda: ids(store) == ["b"])
+    until(lambda: journal.state().trouble)
+    journal.close()
+
+
+def test_of_what_was_shipped_the_newest_stay_here(folder: Path, store: Store) -> None:
+    journal = started(folder, store, segment_bytes=1, keep_bytes=450)
+    for number in range(6):
+        journal.append([line(f"a-{number}")])
+        until(lambda: len(ids(store)) == number + 1)  # noqa: B023
+    journal.close()
+    Yard(folder / "noshow", "noshow", store, 450, 0, 0).tidy()
+    kept = list((folder / "noshow" / "shipped").glob("*/*"))
+    assert 0 < len(kept) < 6
+    assert len(ids(store)) == 6
+    assert all(journal.find(f"a-{number}") for number in range(6))
+
+
+def test_what_is_too_old_goes(folder: Path, store: Store) -> None:
+    for day in ("2026-10-20", "2026-10-21", "2026-11-20"):
+        journal = started(folder, store)
+        journal.append([line(day, f"{day}T10:00:00Z")])
+        journal.close()
+    yard = folder / "noshow"
+
+    def days(here: int, there: int) -> tuple[list[str], list[str]]:
+        now = datetime(2026, 11, 20, tzinfo=UTC)
+        Yard(yard, "noshow", store, 1 << 30, here, there, lambda: now).tidy(forget=True)
+        return sorted(each.parent.name for each in yard.glob("shipped/*/*")), ids(store, "2026-01-01", "2026-12-31")
+
+    all_days = ["2026-10-20", "2026-10-21", "2026-11-20"]
+    assert days(0, 0) == (all_days, all_days)
+    assert days(30, 0) == (all_days[1:], all_days)
+    assert days(1, 30) == (all_days[2:], all_days[1:])
+
+
+def test_what_was_not_shipped_never_goes(folder: Path) -> None:
+    journal = started(folder, None)
+    journal.append([line("old", "2001-01-01T10:00:00Z")])
+    journal.close()
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+    Yard(folder / "noshow", "noshow", None, 0, 1, 1, lambda: now).tidy(forget=True)
+    assert journal.find("old") is not None
+
+
+def test_a_prediction_is_found_wherever_it_lies(folder: Path, tmp_path: Path, store: Store) -> None:
+    elsewhere = started(tmp_path / "replica", store)
+    elsewhere.append([line("replica")])
+    elsewhere.close()
+    beside = started(folder, None, turn=60.0)
+    beside.append([line("beside")])
+    journal = started(folder, store, turn=60.0)
+    journal.append([line("other", note="named"), line("named"), line("last")])
+    for id in ("replica", "beside", "named", "last"):
+        found = journal.find(id)
+        assert found is not None and found["id"] == id
+    assert journal.find("nobody") is None
+    assert journal.find('a"b\n') is None
+    journal.close()
+    found = journal.find("named")
+    assert found is not None and found["id"] == "named"
+    beside.close()
+
+
+def test_a_search_is_bounded(folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        journal = started(folder, store)
+        journal.append([line(f"a-{number}")])
+        journal.close()
+    monkeypatch.setattr(searching, "SEARCHED", 1)
+    assert journal.find("a-3") is not None
+    read = [id for id in ("a-0", "a-1", "a-2") if journal.find(id)]
+    assert len(read) <= 1
+
+
+def test_threads_append_whole_batches(folder: Path, store: Store) -> None:
+    journal = started(folder, store, segment_bytes=2000)
+
+    def append(name: int) -> None:
+        for number in range(30):
+            journal.append([line(f"{name}-{number}-{place}") for place in range(3)])
+
+    threads = [threading.Thread(target=append, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    journal.close()
+    found = ids(store)
+    assert len(found) == len(set(found)) == 4 * 30 * 3
+
+
+def test_nobody_else_on_the_machine_reads_it(folder: Path) -> None:
+    journal = started(folder, None)
+    journal.append([line("a")])
+    journal.close()
+    made_key(folder)
+    assert all(not stat.S_IMODE(each.stat().st_mode) & 0o077 for each in (folder, *folder.rglob("*")))
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Refused, match=r"JOURNAL_FOLDER .* cannot be made: File exists"):
+        started(tmp_path / "file" / "journal", None)
+
+
+def test_the_key_is_made_once(folder: Path) -> None:
+    found: list[bytes] = []
+    threads = [threading.Thread(target=lambda: found.append(made_key(folder))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(found) == {made_key(folder)} and len(found[0]) == 64
+    assert [each.name for each in folder.iterdir()] == ["key"]
+
+
+def test_a_prune_of_the_store_leaves_the_journal(folder: Path, store: Store) -> None:
+    journal = started(folder, store)
+    journal.append([line("a")])
+    journal.close()
+    [path] = store.paths("noshow/.journal")
+    assert path == place("noshow", DAY, path.rsplit("/", 1)[-1].removesuffix(".jsonl.gz"))
+    assert not plan(store, "noshow", 0, lambda: datetime(2099, 1, 1, tzinfo=UTC))
+    apply(store, plan(store, "noshow", 0))
+    assert ids(store) == ["a"]

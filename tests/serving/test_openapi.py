@@ -1,0 +1,69 @@
+"""Every route does what its description says, however it is asked: schemathesis over the whole of OpenAPI."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.serving.running import Clinic
+
+# A list whose days are in the wrong order is refused, which no schema can say: it is asked in the right order instead.
+HOOKS = """
+import schemathesis
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    body = case.body
+    if case.operation.path != "/predict" or not isinstance(body, dict) or case.meta is None:
+        return
+    if not case.meta.generation.mode.is_positive:
+        return
+    for row in body["appointments"]:
+        row["scheduled_day"] = "2026-03-12T09:30:00Z"
+        row["appointment_day"] = "2026-03-30"
+"""
+EVERYTHING = """
+[generation]
+deterministic = true
+allow-x00 = true
+
+[checks]
+positive_data_acceptance.expected-statuses = ["2xx", "404"]
+"""
+
+
+@pytest.mark.parametrize("keys", [False, True])
+def test_every_route_does_what_it_says(clinic: Clinic, tmp_path: Path, keys: bool) -> None:
+    extra, sent = {}, []
+    if keys:
+        extra["KEYS"] = str(tmp_path / "keys")
+        command = [sys.executable, "-m", "serving.keys", "new", "tester", "--file", extra["KEYS"]]
+        made = subprocess.run(
+            [*command, "--scopes", "predict,explain,operate"], capture_output=True, text=True, check=True
+        )
+        sent = ["--header", f"Authorization: Bearer {made.stdout.strip()}"]
+    (tmp_path / "hooks.py").write_text(HOOKS, encoding="utf-8")
+    (tmp_path / "schemathesis.toml").write_text(EVERYTHING, encoding="utf-8")
+    with clinic.copy(tmp_path / "own").serving(ROWS="20", **extra) as service:
+        service.ready()
+        program = Path(sys.executable).with_name("schemathesis")
+        url = f"http://127.0.0.1:{service.port}/openapi.json"
+        asked = [str(program), "run", url, "--checks", "all", "--max-examples", "60", "--no-color", *sent]
+        ended = subprocess.run(
+            asked,
+            cwd=tmp_path,
+            env={
+                "SCHEMATHESIS_HOOKS": "hooks",
+                "PYTHONPATH": str(tmp_path),
+                "PATH": "/usr/bin:/bin",
+                "HOME": str(tmp_path),
+            },
+            capture_output=True,
+            text=True,
+        )
+        assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]
+        assert "No issues found" in ended.stdout, ended.stdout[-3000:]

@@ -1,0 +1,180 @@
+"""What must hold while others ask without pause: an end, another model, a kill, a registry and a Redis that fail."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.serving.loading import Load, load
+from tests.serving.running import ONE, Clinic, Service
+
+
+def some(found: Load, more: int = 200) -> None:
+    """Wait until so many more are answered, or nobody asks any longer."""
+    wanted, ends = len(found.answers) + more, time.monotonic() + 60
+    while len(found.answers) < wanted and not found.failed and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert len(found.answers) >= wanted or found.failed
+
+
+def test_told_to_end_it_fails_no_request(clinic: Clinic, tmp_path: Path) -> None:
+    own = clinic.copy(tmp_path / "own")
+    for _ in range(5):
+        with own.serving() as service, load(service.ready()) as found:
+            some(found)
+            assert service.end() == 0
+        assert found.failed == []
+        assert found.refused
+    ids = [answer["predictions"][0]["id"] for answer in found.answers]
+    assert set(ids) <= {record["id"] for record in own.journaled()}
+
+
+def test_another_model_takes_over_without_a_failure_and_none_is_mixed(clinic: Clinic, tmp_path: Path) -> None:
+    own = clinic.copy(tmp_path / "own")
+    with own.serving() as service, load(service.ready(), callers=4, rows=300) as found:
+        some(found, 8)
+        for version in (2, 1, 2):
+            own.champion(version)
+            service.until("/version", lambda told, wanted=version: told.json["version"] == wanted)  # type: ignore[misc]
+            some(found, 8)
+    assert found.failed == []
+    assert {answer["version"] for answer in found.answers} == {1, 2}
+    said = {
+        version: Counter(
+            (answer["bundle"], each["probability"])
+            for answer in found.answers
+            if answer["version"] == version
+            for each in answer["predictions"]
+        )
+        for version in (1, 2)
+    }
+    # Four callers ask about one appointment each, so each model has at most four answers.
+    assert max(len(each) for each in said.values()) <= 4
+    records = own.journaled()
+    assert {(record["version"], record["bundle"]) for record in records} == {
+        (answer["version"], answer["bundle"]) for answer in found.answers
+    }
+
+
+def test_killed_every_answer_is_on_record_once(clinic: Clinic, tmp_path: Path) -> None:
+    own, ids = clinic.copy(tmp_path / "own"), []
+    for _ in range(5):
+        with own.serving() as service, load(service.ready()) as found:
+            some(found, 100)
+            service.process.kill()
+        ids += [answer["predictions"][0]["id"] for answer in found.answers]
+    with own.serving() as service:
+        service.ready()
+        assert service.ask("/explain", {"id": ids[0]}).status == 200
+        service.end()
+    counted = Counter(record["id"] for record in own.journaled() or _shipped(own))
+    assert {counted[id] for id in ids} == {1}
+
+
+def _shipped(own: Clinic) -> list[dict[str, str]]:
+    import gzip
+    import json
+
+    paths = sorted((own.checkout.store / "noshow/.journal").rglob("*.jsonl.gz"))
+    return [json.loads(line) for path in paths for line in gzip.decompress(path.read_bytes()).splitlines()]
+
+
+def test_a_bundle_that_was_altered_in_the_registry_is_refused_and_the_old_one_goes_on(
+    clinic: Clinic, tmp_path: Path
+) -> None:
+    own = clinic.copy(tmp_path / "own")
+    files = _registry_files(clinic, own)
+    with own.serving() as service:
+        before = service.ready().predict(ONE).json
+        for model in files.rglob("model.ubj"):
+            model.write_bytes(model.read_bytes()[:-100] + bytes(100))
+        own.champion(2)
+        told = service.until("/readyz", lambda found: "altered" in found.json["registry"])
+        assert told.status == 200
+        assert service.predict(ONE).json["bundle"] == before["bundle"]
+
+
+def _registry_files(clinic: Clinic, own: Clinic) -> Path:
+    """Files of its own for a copied registry: its database names those of the original."""
+    import sqlite3
+
+    for found in (own.registry / "mlflow.db",):
+        database = sqlite3.connect(found)
+        for table, column in (("runs", "artifact_uri"), ("experiments", "artifact_location")):
+            database.execute(f"update {table} set {column} = replace({column}, ?, ?)", _uris(clinic, own))
+        database.commit()
+        database.close()
+    return own.registry / "mlartifacts"
+
+
+def _uris(clinic: Clinic, own: Clinic) -> tuple[str, str]:
+    return clinic.registry.as_uri(), own.registry.as_uri()
+
+
+def test_an_alias_that_is_gone_leaves_the_old_model_answering(clinic: Clinic, tmp_path: Path) -> None:
+    from tests import tracked
+
+    own = clinic.copy(tmp_path / "own")
+    with own.serving() as service:
+        service.ready()
+        tracked.door(own.registry).client.delete_registered_model_alias("NoShowXGBoost", "champion")
+        told = service.until("/readyz", lambda found: "could not" in found.json["registry"])
+        assert told.status == 200
+        assert service.predict(ONE).json["version"] == 1
+
+
+def test_a_pinned_version_stays(clinic: Clinic, tmp_path: Path) -> None:
+    own = clinic.copy(tmp_path / "own")
+    with own.serving(MODEL="models:/NoShowXGBoost/2") as service:
+        assert service.ready().predict(ONE).json["version"] == 2
+        assert "lead_weeks" in service.ask("/model").json["features"]
+
+
+def test_with_redis_down_it_answers_as_for_a_stranger_and_marks_it(clinic: Clinic, tmp_path: Path) -> None:
+    own = clinic.copy(tmp_path / "own")
+    with own.serving(HISTORY="redis://127.0.0.1:9/0") as service:
+        found = service.ready().predict({**ONE, "patient_id": "1001"}).json
+        assert (found["history_as_of"], found["predictions"][0]["history"]) == (None, "down")
+        assert b"rounds_history_down_total 1.0" in service.ask("/metrics").body
+    (record,) = [each for each in own.journaled() if each["id"] == found["predictions"][0]["id"]]
+    assert (record["history"], record["history_as_of"]) == ("down", None)
+
+
+def test_too_much_at_once_is_told_so_at_once(clinic: Clinic, tmp_path: Path) -> None:
+    with clinic.copy(tmp_path / "own").serving(CONCURRENT="1") as service:
+        service.ready()
+        with load(service, callers=6) as found:
+            ends = time.monotonic() + 30
+            while not any(each.startswith("503") for each in found.failed) and time.monotonic() < ends:
+                time.sleep(0.01)
+        assert any(each.startswith("503") for each in found.failed)
+        assert {each[:3] for each in found.failed} == {"503"}
+        assert service.predict(ONE).status == 200
+
+
+def test_a_body_that_never_ends_is_given_up(clinic: Clinic, tmp_path: Path) -> None:
+    import socket
+
+    with clinic.copy(tmp_path / "own").serving(SECONDS="0.5") as service:
+        service.ready()
+        with socket.create_connection(("127.0.0.1", service.port), timeout=60) as slow:
+            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+            assert slow.recv(100).startswith(b"HTTP/1.1 408")
+        assert service.predict(ONE).status == 200
+
+
+def memory(service: Service) -> int:
+    """In kilobytes."""
+    text = Path(f"/proc/{service.process.pid}/status").read_text(encoding="ascii")
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS")))
+
+
+def test_bodies_of_fifty_megabytes_leave_no_memory_behind(clinic: Clinic, tmp_path: Path) -> None:
+    body = b'{"appointments": [' + b" " * 50_000_000 + b"]}"
+    with clinic.copy(tmp_path / "own").serving(BODY_BYTES="60000000") as service:
+        service.ready().ask("/predict", body)
+        before = memory(service)
+        for _ in range(5):
+            assert service.ask("/predict", body).status == 422
+        assert memory(service) < before + 20_000
