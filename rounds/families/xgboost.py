@@ -57,9 +57,3 @@ def scorer(model: bytes) -> Callable[[Array], Array]:
         return np.asarray(booster.inplace_predict(matrix, predict_type="margin"), dtype=np.float64)
 
     return score
-
-
-def importance(model: bytes) -> dict[int, float]:
-    booster = library().Booster({"nthread": 1}, model_file=bytearray(model))
-    gains = booster.get_score(importance_type="total_gain")
-    return {int(name[1:]): float(gain) for name, gain in gains.items()}
