@@ -171,7 +171,10 @@ def rounds(checkout: Checkout, *words: str) -> str:
     return done.stdout
 
 
-def test_killed_at_any_call_to_the_registry_it_ends_the_same(ready: Checkout, warm: Warm, tmp_path: Path) -> None:
+@pytest.mark.parametrize("apart", [11, pytest.param(3, marks=pytest.mark.long)])
+def test_killed_at_any_call_to_the_registry_it_ends_the_same(
+    ready: Checkout, warm: Warm, tmp_path: Path, apart: int
+) -> None:
     registered(ready, warm)
     ready.change(KNOBS, "trees: 20, depth: 4", "trees: 30, depth: 4")
     ready.change(KNOBS, "margin: 0.005", "margin: 0.4")
@@ -182,7 +185,7 @@ def test_killed_at_any_call_to_the_registry_it_ends_the_same(ready: Checkout, wa
     wanted, points = (peace.content("register", "b"), shelf(peace)), log.read_text(encoding="utf-8").splitlines()
     calls = [number for number, point in enumerate(points, 1) if " mlflow " in point]
     assert len(calls) > 40
-    for number in calls[::3]:
+    for number in calls[::apart]:
         killed = with_mlflow(ready, tmp_path / f"killed {number}")
         ended = warm.run(killed, "register", "b", FAULT_AT=str(number))
         assert ended.code == -signal.SIGKILL, points[number - 1]
