@@ -1,9 +1,13 @@
-# The project's verbs. What they make lies under .rounds; they need Python 3.11 to 3.13 and a package index, nothing else.
+# The project's verbs. What they make lies under .rounds; they need Python 3.11 to 3.13 and a package index; those that say
+# so need Docker or a cluster too.
 PYTHON ?= python3
 PROBLEM ?= noshow
 PORT ?= 8080
 TESTS ?= tests
-export PROBLEM RUN SOURCE STORE PORT # what people type reaches a command as "$$RUN", never as $(RUN): no shell reads it
+REGISTRY ?= rounds
+TAG ?= $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null)
+MARKS ?= not docker and not cluster and not long
+export PROBLEM RUN SOURCE STORE PORT REGISTRY TAG PUSH # what people type reaches a command as "$$RUN", never as $(RUN): no shell reads it
 
 STEPS := $(basename $(notdir $(wildcard jobs/[a-z]*.py)))
 BENCHES := $(filter-out measure,$(basename $(notdir $(wildcard bench/[a-z]*.py))))
@@ -15,12 +19,12 @@ STEP = --problem "$$PROBLEM" --run "$${RUN:-data}" $(if $(FORCE),--force)
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: ## set up, then run the DAG train_noshow on simulated appointments and show what came of it
 	@$(MAKE) train PROBLEM=noshow RUN=demo SOURCE=
 
-train: setup ## run a problem's DAG: PROBLEM= SOURCE= RUN= SEARCH=1 FORCE=1
+train: setup $(if $(filter docker,$(LAUNCH)),$(if $(filter file,$(origin TAG)),images)) ## run a problem's DAG: PROBLEM= SOURCE= RUN= SEARCH=1 FORCE=1
 	@$(CONSOLE) train "$$PROBLEM" --run "$$RUN" --source "$$SOURCE" $(ASKED); ended=$$?; \
 	$(IN) register -- rounds show --problem "$$PROBLEM" "$${RUN:-latest}" && exit $$ended
 
@@ -44,8 +48,30 @@ setup: ## make every environment; the command `rounds` is then in .rounds/bin
 	@$(IN) register -- python -m rounds.tracking
 	@mkdir -p .rounds/bin && ln -sfn ../envs/register/bin/rounds .rounds/bin/rounds
 
-test: setup ## run the tests: TESTS=tests/dags
-	@$(IN) dev dvc mlflow -- pytest $(TESTS)
+cluster-train: ## the same, each step a pod on the cluster that KUBECONFIG names; STORE and MLFLOW_TRACKING_URI as pods see them
+	@LAUNCH=kubernetes $(MAKE) train
+
+up: images ## the whole system in Docker: Postgres, a store, MLflow, Airflow
+	@$(PYTHON) images/passwords.py .env TAG="$(TAG)" REGISTRY="$(REGISTRY)"
+	@docker compose up --detach --wait --remove-orphans
+	@$(PYTHON) images/passwords.py --tell .env
+
+down: ## stop what `make up` started; its data stays
+	@docker compose down
+
+images: export UV = $(shell sed -n 's/^UV = "\(.*\)"/\1/p' dags/launch/environment.py)
+images: export REPOSITORY = $(shell git remote get-url origin 2>/dev/null | sed 's|//[^/]*@|//|')
+images: export REVISION = $(shell git rev-parse HEAD 2>/dev/null)
+images: export VERSION = $(shell git describe --tags --always --dirty 2>/dev/null)
+images: ## build every image, tagged with the commit: REGISTRY= TAG= PUSH=1
+	@test -n "$$TAG" || { echo "TAG is empty, and git knows no commit here. Name one: make images TAG=mine"; exit 2; }
+	@docker buildx bake -f docker-bake.hcl
+
+test: setup ## run the tests that need neither Docker nor a cluster: TESTS=tests/dags MARKS=docker
+	@$(IN) dev dvc mlflow -- pytest -m "$(MARKS)" $(TESTS)
+
+test-all: ## run every test: wants Docker, and a cluster that KUBECONFIG names
+	@$(MAKE) test MARKS=""
 
 check: ## lint, format and types
 	@$(IN) dev airflow -- ruff check .
@@ -64,4 +90,4 @@ clean: ## remove environments, logs and caches; finished runs in .rounds/store s
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train all data ui serve setup test check bench clean
+.PHONY: help demo train cluster-train all data ui serve up down images setup test test-all check bench clean

@@ -19,7 +19,7 @@ from bench.measure import alone, peak, seconds, show, slope
 from jobs import features as step
 from rounds import tables
 from rounds.arithmetic import Numbers
-from rounds.definition import Definition
+from rounds.definition import Definition, Sections
 from rounds.history import WORDS, Past, past
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
@@ -30,9 +30,9 @@ APPLIED = 20_000
 BLOCK = 1_000_000
 
 
-def knobs() -> step.Knobs:
+def knobs() -> Sections:
     found = problems.problem("noshow")
-    return step.Knobs(found.columns, found.who, found.when, found.outcome, found.features)
+    return Sections(found.columns, found.who, found.when, found.outcome, found.features)
 
 
 def definition() -> Definition:

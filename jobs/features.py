@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,10 +10,9 @@ import numpy as np
 import polars as pl
 
 from rounds import tables
-from rounds.definition import Definition
+from rounds.definition import Definition, Sections
 from rounds.errors import Refused
 from rounds.files import Reader, Writer
-from rounds.knobs import Column, Features, Outcome, When
 from rounds.manifest import Facts
 from rounds.step import step
 
@@ -22,27 +20,18 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 CHUNK = 1 << 17  # rows at a time, and to a group of rows in the file
 
 
-@dataclass(frozen=True)
-class Knobs:
-    columns: dict[str, Column]
-    who: str
-    when: When
-    outcome: Outcome
-    features: Features
-
-
-def identity(knobs: Knobs) -> list[str]:
+def identity(knobs: Sections) -> list[str]:
     """The columns that say whose row it is and which."""
     return list(dict.fromkeys([knobs.who, *(name for name, column in knobs.columns.items() if column.unique)]))
 
 
-def keys(table: pl.DataFrame, knobs: Knobs) -> pl.DataFrame:
+def keys(table: pl.DataFrame, knobs: Sections) -> pl.DataFrame:
     """What stands before the features: whose, which, when, and how it ended."""
     names = [*identity(knobs), knobs.when.happens, knobs.when.booked, knobs.outcome.column]
     return table.select(list(dict.fromkeys(names))).with_columns(pl.col(knobs.outcome.column).cast(pl.Int64))
 
 
-def order(table: pl.DataFrame, knobs: Knobs) -> Array:
+def order(table: pl.DataFrame, knobs: Sections) -> Array:
     """The rows by day, then booking, then their own number."""
     booked = table.get_column(knobs.when.booked).to_physical().to_numpy()
     day = tables.day_numbers(table.get_column(knobs.when.happens)).astype(np.int64)
@@ -59,7 +48,9 @@ def order(table: pl.DataFrame, knobs: Knobs) -> Array:
     return found
 
 
-def chunks(table: pl.DataFrame, past: dict[str, Array], definition: Definition, knobs: Knobs) -> Iterator[pl.DataFrame]:
+def chunks(
+    table: pl.DataFrame, past: dict[str, Array], definition: Definition, knobs: Sections
+) -> Iterator[pl.DataFrame]:
     """Keys and features of all rows in order, some rows at a time."""
     ordered, wanted = order(table, knobs), tables.expressions(table.schema, definition)
     for start in range(0, table.height, CHUNK):
@@ -69,7 +60,7 @@ def chunks(table: pl.DataFrame, past: dict[str, Array], definition: Definition, 
         yield keys(part, knobs).hstack(tables.features(part, earlier, wanted))
 
 
-def sink(table: pl.DataFrame, past: dict[str, Array], definition: Definition, knobs: Knobs, target: Path) -> None:
+def sink(table: pl.DataFrame, past: dict[str, Array], definition: Definition, knobs: Sections, target: Path) -> None:
     """Write chunk after chunk, so that the whole result is never in memory."""
     from polars.io.plugins import register_io_source
 
@@ -92,7 +83,7 @@ def check(target: Path, definition: Definition) -> None:
         raise Refused(f"features.py gives {broken[0]} that is no finite number. Use op.divide, or bound its parts.")
 
 
-def facts(table: pl.DataFrame, past: dict[str, Array], definition: Definition, knobs: Knobs) -> Facts:
+def facts(table: pl.DataFrame, past: dict[str, Array], definition: Definition, knobs: Sections) -> Facts:
     """What `rounds show` says of the table; how many rows have a known past, word by word."""
     days = table.get_column(knobs.when.happens)
     known = {f"{word}_known": int(np.count_nonzero(numbers[:, 0])) / table.height for word, numbers in past.items()}
@@ -107,8 +98,8 @@ def facts(table: pl.DataFrame, past: dict[str, Array], definition: Definition, k
     }
 
 
-@step(reads=("validate/table.parquet",), knobs=Knobs, modules=("features",))
-def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
+@step(reads=("validate/table.parquet",), knobs=Sections, modules=("features",))
+def main(read: Reader, write: Writer, knobs: Sections) -> Facts:
     definition = Definition(knobs, read.module("features").features)
     table = tables.compact(read.table("validate"), definition).collect()
     if not table.height:

@@ -30,7 +30,9 @@ def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, tuple[Source, Facts]
 @step(
     knobs=Knobs,
     also=fingerprint,
-    options={"source": "a path, https://...#sha256=..., or a .dvc pointer; otherwise SOURCE=, otherwise problem.yaml"},
+    options={
+        "source": "a path, https://...#sha256=..., s3://bucket/key, a .dvc pointer; else SOURCE=, else problem.yaml"
+    },
 )
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     source, known = read.also

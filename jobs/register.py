@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -61,6 +62,7 @@ class Candidate:
     def against(self, registry: Registry, rival: Version, rows: Rows, tests: int) -> Paired:
         """Hold this model against a version of the registry."""
         earlier = self._bundle(registry, rival)
+        registry.turn.beat()
         other = rescored.scores(earlier, self.read.table("validate"), self.scores, self.key)
         return compare(self.scores.get_column("score").to_numpy(), other, rows, self.knobs.registry.margin, tests)
 
@@ -69,10 +71,10 @@ class Candidate:
         folder.mkdir(exist_ok=True)
         return bundle.load(lambda name: fetch(self.read.store, trained, name, folder))
 
-    def rows(self) -> Rows:
+    def rows(self, beat: Callable[[], None]) -> Rows:
         who = self.scores.get_column(self.knobs.who).rank("dense").to_numpy().astype(np.int64) - 1
         outcome = self.scores.get_column(self.knobs.outcome.column).to_numpy()
-        return Rows(outcome, who, self.knobs.registry.resamples, self.knobs.registry.seed)
+        return Rows(outcome, who, self.knobs.registry.resamples, self.knobs.registry.seed, beat)
 
 
 def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shelf) -> Facts:
@@ -90,7 +92,7 @@ def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shel
         return known
     made = [earlier for each in shelf.versions.values() for earlier in _questions(_tested(each))]
     tests = 1 + sum(each["anchor"] == anchor.bundle for each in made)
-    rows, found = candidate.rows(), {}
+    rows, found = candidate.rows(registry.turn.beat), {}
     for name, rival, times in ((CHAMPION, champion, 1), (ANCHOR, anchor, tests)):
         paired = candidate.against(registry, rival, rows, times)
         found[name] = {

@@ -12,11 +12,12 @@ import polars as pl
 from pydantic import TypeAdapter
 
 from rounds import calibration, reference
-from rounds.bundle import Bundle, Sections
+from rounds.bundle import Bundle
+from rounds.definition import Sections
 from rounds.errors import Refused
 from rounds.families import FAMILIES
 from rounds.files import Reader, Writer
-from rounds.knobs import Column, Features, Outcome, Split, When
+from rounds.knobs import Split
 from rounds.manifest import Facts
 from rounds.matrix import feature_names, matrix, outcomes
 from rounds.modelling import Train
@@ -25,12 +26,7 @@ from rounds.step import step
 
 
 @dataclass(frozen=True)
-class Knobs:
-    columns: dict[str, Column]
-    who: str
-    when: When
-    outcome: Outcome
-    features: Features
+class Knobs(Sections):
     split: Split
     train: Train
 
@@ -56,7 +52,7 @@ def fit(table: pl.DataFrame, knobs: Knobs, definition: str, problem: str) -> tup
         calibrator=calibrator,
         thresholds={"capacity": call},
         definition=definition,
-        sections=_sections(knobs),
+        sections=TypeAdapter(Sections).dump_python(knobs, mode="json", by_alias=True, exclude_defaults=True),
         reference=reference.statistics(names, seen, scores),
         knobs=knobs.train.model_dump(mode="json", exclude={"threads"}),
     )
@@ -90,11 +86,6 @@ def threshold(scores: Any, capacity: float) -> float:
     above = np.cumsum(rows[::-1])[::-1]
     fits = np.flatnonzero(above <= capacity * len(scores))
     return float(distinct[fits[0] if len(fits) else -1])
-
-
-def _sections(knobs: Knobs) -> Facts:
-    wanted = Sections(knobs.columns, knobs.who, knobs.when, knobs.outcome, knobs.features)
-    return dict(TypeAdapter(Sections).dump_python(wanted, mode="json", by_alias=True, exclude_defaults=True))
 
 
 def shipped(read: Reader, _: Knobs) -> tuple[Facts, str]:

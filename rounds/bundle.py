@@ -17,26 +17,14 @@ from pydantic import TypeAdapter
 
 from rounds import calibration, code, manifest
 from rounds.calibration import Calibrator
-from rounds.definition import Definition
+from rounds.definition import Definition, Sections
 from rounds.errors import Refused
 from rounds.families import FAMILIES
 from rounds.files import Writer
-from rounds.knobs import Column, Features, Outcome, When
 from rounds.manifest import Facts
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 DESCRIPTION, DEFINITION = "bundle.json", "features.py"
-
-
-@dataclass(frozen=True)
-class Sections:
-    """What of problem.yaml a feature definition goes by, and who is who."""
-
-    columns: dict[str, Column]
-    who: str
-    when: When
-    outcome: Outcome
-    features: Features
 
 
 @dataclass(frozen=True)
@@ -76,13 +64,6 @@ class Bundle:
         module = ModuleType(f"{self.problem}_features_{self.digest[:12]}")
         exec(compile(self.definition, DEFINITION, "exec"), module.__dict__)
         return Definition(TypeAdapter(Sections).validate_python(self.sections), module.features)
-
-    @property
-    def importance(self) -> dict[str, float]:
-        """What each feature added to the fit, as a share of all."""
-        found = FAMILIES[self.family].importance(self.model)
-        total = sum(found.values()) or 1.0
-        return {name: found.get(i, 0.0) / total for i, name in enumerate(self.features)}
 
     @cached_property
     def digest(self) -> str:

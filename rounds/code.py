@@ -15,14 +15,15 @@ ROOMS = ("jobs", "problems", "rounds")
 def digests(modules: list[str], root: Path) -> dict[str, str]:
     """Path and digest of the given modules and of all that they import from this project's own rooms."""
     found: dict[str, str] = {}
-    waiting = list(modules)
+    waiting, asked = set(modules), set[str]()
     while waiting:
-        path = _file(waiting.pop(), root)
+        asked.add(name := waiting.pop())
+        path = _file(name, root)
         if path is None or (shown := path.relative_to(root).as_posix()) in found:
             continue
         tree = ast.parse(path.read_text(encoding="utf-8"), filename=shown)
         found[shown] = meaning(tree)
-        waiting.extend(_imported(tree))
+        waiting |= set(_imported(tree)) - asked
     return dict(sorted(found.items()))
 
 
@@ -35,27 +36,27 @@ def packages() -> dict[str, str]:
 
 def meaning(tree: ast.AST) -> str:
     """A digest of what Python would run: comments, docstrings and layout do not count, every name and value does."""
-    total = hashlib.sha256()
+    said: list[str] = []
 
     def walk(node: Any) -> None:
         if isinstance(node, ast.AST):
-            total.update(f"({type(node).__name__}".encode())
+            said.append(f"({type(node).__name__}")
             for field in node._fields:
                 value = getattr(node, field, None)
                 if field == "body" and isinstance(value, list):
                     value = [part for i, part in enumerate(value) if not (i == 0 and _is_docstring(node, part))]
                 if value is not None and value != []:  # Python 3.12 added empty fields that 3.11 has not
-                    total.update(field.encode())
+                    said.append(field)
                     walk(value)
-            total.update(b")")
+            said.append(")")
         elif isinstance(node, list):
             for part in node:
                 walk(part)
         else:
-            total.update(f"{node!r},".encode())
+            said.append(f"{node!r},")
 
     walk(tree)
-    return total.hexdigest()
+    return hashlib.sha256("".join(said).encode()).hexdigest()
 
 
 def _is_docstring(node: ast.AST, part: ast.AST) -> bool:
@@ -68,7 +69,7 @@ def _is_docstring(node: ast.AST, part: ast.AST) -> bool:
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -82,6 +83,15 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             if name.split(".")[0] in ROOMS:
                 parts = name.split(".")
                 yield from (".".join(parts[: i + 1]) for i in range(len(parts)))
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """An import is never part of an expression, and `ast.walk` takes most of its time for those."""
+    waiting = [tree]
+    while waiting:
+        yield (node := waiting.pop())
+        for field in ("body", "orelse", "handlers", "cases", "finalbody"):
+            waiting.extend(getattr(node, field, ()))
 
 
 def _file(module: str, root: Path) -> Path | None:

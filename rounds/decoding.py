@@ -21,6 +21,8 @@ FLAGS = {1: ("1", "1.0", "true", "yes", "t", "y"), 0: ("0", "0.0", "false", "no"
 WHOLE = r"^-?[0-9]+(\.0+)?$"
 NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?$"
 SCIENTIFIC = r"^(-?)([0-9]+)(?:\.([0-9]*))?[eE]([+-]?[0-9]+)$"
+FLOATING = rf"{SCIENTIFIC}|^-?[0-9]+\.0+$"
+UNCERTAIN = 2.0**53  # from here on a floating-point number stands for several whole numbers
 PRINTABLE = r"^[!-~]([ -~]*[!-~])?$"
 ZONE = r"(Z|[+-](0[0-9]|1[0-4]):?[0-5][0-9])?"
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -49,17 +51,19 @@ def answers(outcome: Outcome) -> dict[int, tuple[str, ...]]:
     return {1: (outcome.true, "1", "1.0"), 0: (outcome.false, "0", "0.0")}
 
 
-def is_scientific(text: pl.Expr) -> pl.Expr:
-    """An identifier that a spreadsheet wrote as a number with an exponent."""
-    return text.str.contains(SCIENTIFIC)
+def is_floating(text: pl.Expr) -> pl.Expr:
+    """An identifier that a program wrote as a floating-point number: with an exponent, or whole with a point."""
+    return text.str.contains(FLOATING)
 
 
 def _identifier(text: pl.Expr) -> pl.Expr:
     point = text.str.contains(r"^-?[0-9]+\.[0-9]*$")
     plain = pl.when(point).then(text.str.strip_chars_end("0").str.strip_chars_end(".")).otherwise(text)
     fits = text.str.contains(PRINTABLE) & (text.str.len_chars() <= LONGEST)
-    scientific = pl.when(is_scientific(text)).then(text)
-    return pl.when(scientific.is_not_null()).then(_written_out(scientific)).when(fits).then(plain)
+    scientific = pl.when(text.str.contains(SCIENTIFIC)).then(text)
+    read = pl.when(scientific.is_not_null()).then(_written_out(scientific)).when(fits).then(plain)
+    size = pl.when(is_floating(text)).then(text).cast(pl.Float64, strict=False).abs()
+    return pl.when(size.fill_null(0) < UNCERTAIN).then(read)
 
 
 def _written_out(text: pl.Expr) -> pl.Expr:

@@ -8,13 +8,16 @@ from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from rounds.arithmetic import Numbers, Operations
 from rounds.errors import Refused
 from rounds.history import NOTHING, WORDS, Past
 from rounds.knobs import Column, Features, Moment, Outcome, When
 
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 ORDER = ("booking", "day_before", "afterwards")
 SECONDS = 86400
 EPOCH = datetime.date(1970, 1, 1).toordinal()
@@ -22,17 +25,15 @@ START = datetime.datetime(1970, 1, 1)
 FIRST = Past()
 
 
-class Sections(Protocol):
-    """The sections of problem.yaml that a definition goes by."""
+@dataclass(frozen=True)
+class Sections:
+    """What of problem.yaml a definition goes by, and who is who."""
 
-    @property
-    def columns(self) -> Mapping[str, Column]: ...
-    @property
-    def when(self) -> When: ...
-    @property
-    def outcome(self) -> Outcome: ...
-    @property
-    def features(self) -> Features: ...
+    columns: dict[str, Column]
+    who: str
+    when: When
+    outcome: Outcome
+    features: Features
 
 
 class Row:
@@ -102,6 +103,10 @@ class Definition:
     def cutoff(self, booked: int, happens: int) -> int:
         """The first day whose outcomes are not known at the moment; the moment itself is on that day."""
         return booked if self.moment == "booking" else max(booked, happens - 1)
+
+    def cutoffs(self, booked: Array, happens: Array) -> Array:
+        """The same for the days of many rows."""
+        return booked if self.moment == "booking" else np.maximum(booked, happens - 1)
 
     def why_not(self, name: str) -> str:
         """The sentence for a definition that reads what it may not."""

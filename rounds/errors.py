@@ -24,6 +24,12 @@ class StoreError(RoundsError):
     """The store, or a disk, is full, read-only, gone or altered: a retry may help."""
 
 
+class StoreClosed(StoreError):
+    """The store does not let us in, or cannot do what a store must: a retry does not help."""
+
+    exit_code = REFUSED
+
+
 class SourceError(RoundsError):
     """Where the raw table lies cannot be reached just now: a retry may help."""
 

@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from graphlib import TopologicalSorter
 
-import obstore
-from obstore.exceptions import BaseError
-
 from rounds import places
 from rounds.errors import Refused, StoreError
 from rounds.manifest import Manifest
@@ -114,12 +111,7 @@ def _list(names: Iterable[str]) -> str:
 
 def objects(store: Store, prefix: str) -> list[Object]:
     """Everything under a prefix, in order."""
-    try:
-        batches = obstore.list(store.backend, prefix)
-        found = [Object(meta["path"], meta["size"], meta["last_modified"]) for batch in batches for meta in batch]
-    except (BaseError, OSError) as error:
-        reason = str(error).split("\n", 1)[0]
-        raise StoreError(f"the store {store.url} cannot be read: {reason}. See that it is there.") from error
+    found = (Object(meta["path"], meta["size"], meta["last_modified"]) for meta in store.listing(prefix))
     return sorted(found, key=lambda each: each.path)
 
 

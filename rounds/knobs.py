@@ -51,6 +51,13 @@ class Https(Knobs):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+class S3(Knobs):
+    """A csv, csv.gz or Parquet file in a bucket, opened with the keys of the environment."""
+
+    kind: Literal["s3"]
+    url: Annotated[str, Field(pattern=r"^s3://[^/@?#\s]+/[^/?#][^?#]*$")]
+
+
 class Dvc(Knobs):
     """A file that a DVC pointer stands for."""
 
@@ -58,7 +65,7 @@ class Dvc(Knobs):
     path: Annotated[str, Field(pattern=r"\.dvc$")]
 
 
-Source = Annotated[Simulate | File | Https | Dvc, Field(discriminator="kind")]
+Source = Annotated[Simulate | File | Https | S3 | Dvc, Field(discriminator="kind")]
 
 
 class When(Knobs):
@@ -97,6 +104,9 @@ class Column(Knobs):
             raise ValueError(f"between is {list(self.between)}; want the lower bound first")
         if self.within is not None and self.type != "category":
             raise ValueError(f"'in' is for a category, and the type is {self.type}; use 'between', or leave it out")
+        words = self.within or ()
+        if doubled := sorted({word for word in words if words.count(word) > 1}):
+            raise ValueError(f"'in' lists '{doubled[0]}' twice; want each value once")
         return self
 
 

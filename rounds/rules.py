@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from rounds.decoding import is_scientific
+from rounds.decoding import is_floating
 from rounds.errors import Refused
 from rounds.knobs import Action, Column, Rule, Validate
 
@@ -70,7 +70,7 @@ def table_checks(checks: Validate) -> tuple[Check, ...]:
 def _implied(name: str, column: Column, outcome: str | None) -> Iterator[Check]:
     yield Check(f"{name}-required", "required", "a value in every row", name)
     if column.type == "identifier":
-        yield Check(f"{name}-exact", "exact", "no digit lost to scientific notation", name)
+        yield Check(f"{name}-exact", "exact", "no digit lost to floating-point notation", name)
         yield Check(f"{name}-type", "printable", _WANTED["identifier"], name)
     else:
         yield _typed(name, column, outcome)
@@ -140,11 +140,11 @@ def _required(check: Check) -> pl.Expr:
 
 
 def _exact(check: Check) -> pl.Expr:
-    return is_scientific(pl.col(text_of(check.column))) & pl.col(check.column).is_null()
+    return is_floating(pl.col(text_of(check.column))) & pl.col(check.column).is_null()
 
 
 def _printable(check: Check) -> pl.Expr:
-    return _type(check) & ~is_scientific(pl.col(text_of(check.column)))
+    return _type(check) & ~is_floating(pl.col(text_of(check.column)))
 
 
 def _type(check: Check) -> pl.Expr:

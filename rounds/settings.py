@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @dataclass(frozen=True)
 class Settings:
     store: str
+    store_timeout: str
     source: str | None
     log: str
     debug: bool
@@ -23,9 +24,10 @@ class Settings:
 
 @cache
 def settings() -> Settings:
-    """`STORE`, `SOURCE`, `LOG`, `MLFLOW_TRACKING_URI` and the others as they stood at the first call."""
+    """`STORE`, `STORE_TIMEOUT`, `SOURCE`, `LOG`, `MLFLOW_TRACKING_URI` and the others as they stood at the first call."""
     return Settings(
         store=os.environ.get("STORE") or (ROOT / ".rounds" / "store").as_uri(),
+        store_timeout=os.environ.get("STORE_TIMEOUT") or "60",
         source=os.environ.get("SOURCE") or None,
         log=os.environ.get("LOG") or "text",
         debug=os.environ.get("ROUNDS_DEBUG") == "1",

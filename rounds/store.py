@@ -7,15 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore
 
-from rounds.errors import Refused, StoreError
+from rounds import bucket
+from rounds.errors import Refused, StoreClosed, StoreError
 from rounds.faults import point
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
 
 CHUNK = 4 * 1024 * 1024
 
@@ -33,7 +37,8 @@ class Store:
         with self._call("read", path):
             try:
                 return bytes(obstore.get(self.backend, path).bytes())
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                self._must_be_absent(error)
                 return None
 
     def write(self, path: str, content: bytes) -> None:
@@ -44,10 +49,14 @@ class Store:
     def claim(self, path: str, content: bytes) -> bool:
         """Put an object only where there is none; False says that somebody else was first."""
         with self._call("claim", path):
-            try:
-                obstore.put(self.backend, path, content, mode="create")
-            except AlreadyExistsError:
-                return False
+            if not self._create(path, content):
+                # A bucket asked again after a lost answer finds what it has just put.
+                return self.root is None and self.read(path) == content
+            if self.root is None and self._create(path, content):
+                raise StoreClosed(
+                    f"the store {self.url} puts an object over one that is there, although told not to, so that two "
+                    "runs could each believe to be the only one. Take a server that knows If-None-Match: *."
+                )
             return True
 
     def upload(self, source: Path, path: str) -> None:
@@ -69,17 +78,22 @@ class Store:
                 return sha256(file) if file.is_file() else None
             try:
                 stream = obstore.get(self.backend, path).stream(min_chunk_size=CHUNK)
-            except FileNotFoundError:
+            except FileNotFoundError as error:
+                self._must_be_absent(error)
                 return None
             total = hashlib.sha256()
             for chunk in stream:
                 total.update(chunk)
             return total.hexdigest()
 
+    def listing(self, prefix: str) -> list[ObjectMeta]:
+        """Path, size and time of all objects under a prefix."""
+        with self._call("list", prefix):
+            return [meta for batch in obstore.list(self.backend, prefix) for meta in batch]
+
     def paths(self, prefix: str) -> list[str]:
         """The paths of all objects under a prefix, in order."""
-        with self._call("list", prefix):
-            return sorted(meta["path"] for batch in obstore.list(self.backend, prefix) for meta in batch)
+        return sorted(meta["path"] for meta in self.listing(prefix))
 
     def folders(self, prefix: str) -> list[str]:
         """The names directly under a prefix that hold objects, in order."""
@@ -92,6 +106,18 @@ class Store:
         with self._call("delete", f"{len(paths)} objects"):
             obstore.delete(self.backend, paths)
 
+    def _create(self, path: str, content: bytes) -> bool:
+        try:
+            obstore.put(self.backend, path, content, mode="create")
+        except AlreadyExistsError:
+            return False
+        return True
+
+    def _must_be_absent(self, error: FileNotFoundError) -> None:
+        """That the object is missing, and not the bucket around it, is no failure."""
+        if self.root is None and not bucket.is_absent(error):
+            raise error
+
     @contextmanager
     def _call(self, verb: str, path: str) -> Iterator[None]:
         point(f"before {verb} {path}")
@@ -100,12 +126,16 @@ class Store:
                 raise FileNotFoundError(f"the folder {self.root} is gone")
             yield
         except (BaseError, OSError) as error:
-            reason = str(error).split("\n", 1)[0]
+            told = f"the store {self.url} could not {verb} {path}: {self._reason(error)}. "
+            if self.root is None and bucket.is_final(error):
+                raise StoreClosed(told + "Correct STORE, the bucket, or the AWS_ variables that open it.") from error
             raise StoreError(
-                f"the store {self.url} could not {verb} {path}: {reason}. "
-                "See that it is there, has room and may be written, then run the step again."
+                told + "See that it is there, has room and may be written, then run the step again."
             ) from error
         point(f"after {verb} {path}")
+
+    def _reason(self, error: Exception) -> str:
+        return bucket.reason(error) if self.root is None else str(error).split("\n", 1)[0]
 
 
 def open_store(url: str) -> Store:
@@ -118,7 +148,7 @@ def open_store(url: str) -> Store:
         if scheme == "file":
             root = Path(path)
             return Store(url, root, LocalStore(root, mkdir=True))
-        return Store(url, None, from_url(url))
+        return Store(url, None, bucket.open_bucket(url))
     except (BaseError, OSError, ValueError) as error:
         reason = str(error).split("\n", 1)[0]
         raise StoreError(

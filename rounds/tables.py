@@ -55,7 +55,7 @@ def histories(compacted: pl.LazyFrame, definition: Definition) -> dict[str, Arra
     found = {}
     _whole(known := compacted.select(*days, outcome).collect())
     booked, happens = (day_numbers(known.get_column(name)) for name in (when.booked, when.happens))
-    cutoff = booked if definition.moment == "booking" else np.maximum(booked, happens - 1)
+    cutoff = definition.cutoffs(booked, happens)
     for word, name in definition.history.items():
         _whole(entity := compacted.select(name).collect())
         found[word] = history(entity.to_series(), happens, known.get_column(outcome).to_numpy(), cutoff)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from typing import Any
 
@@ -58,6 +59,12 @@ def sections(**changes: Any) -> dict[str, Any]:
         "tune": tune(),
     }
     return {**usual, **changes}
+
+
+def knobs(kind: Any, **changes: Any) -> Any:
+    """Those of the sections that a step asks for."""
+    given = sections(**changes)
+    return kind(**{field.name: given[field.name] for field in dataclasses.fields(kind)})
 
 
 def train(**changes: Any) -> Train:

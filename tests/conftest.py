@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests import trained
 from tests.checkout import Checkout, copied, lenient
+from tests.s3 import Server, server
 from tests.warm import Warm
 from tests.warm import warm as started
 
@@ -34,3 +37,16 @@ def warm() -> Iterator[Warm]:
     """Forks of a process that has the heavy libraries loaded."""
     with started() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One S3 server for all tests that only use it."""
+    with server(tmp_path_factory.mktemp("buckets")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def in_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """What a run in processes says, from an empty store: other places to run are held to it."""
+    return trained.by("process", trained.on_files(tmp_path_factory.mktemp("in processes")))

@@ -20,6 +20,7 @@ import problems
 from rounds import code
 from rounds.knobs import Problem
 from tests.checkout import ROOT, STRAY, Checkout, copied
+from tests.s3 import Server
 
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 YAML = "problems/${item.problem}/problem.yaml"
@@ -109,14 +110,18 @@ def git(checkout: Checkout, *words: str) -> str:
     return subprocess.run(["git", *words], cwd=checkout.root, check=True, capture_output=True, text=True).stdout
 
 
-def repro(checkout: Checkout, last: str) -> list[str]:
-    """`dvc repro` as far as that step; answers which steps worked, as they say it themselves."""
+def dvc(checkout: Checkout, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """DVC as a user with an empty home would call it."""
     kept = {name: value for name, value in os.environ.items() if name not in STRAY and not name.startswith("DVC")}
-    environ = {**kept, "HOME": str(checkout.place / "home"), "STORE": checkout.store.as_uri()}
+    environ = {**kept, "HOME": str(checkout.place / "home"), "STORE": checkout.store.as_uri(), **extra}
     launcher = [sys.executable, str(ROOT / "dags/launch/environment.py"), "dvc"]
     tool = subprocess.run([*launcher, "--", "which", "dvc"], check=True, capture_output=True, text=True).stdout.strip()
-    command = [tool, "repro", f"{last}@noshow"]
-    ended = subprocess.run(command, cwd=checkout.root, env=environ, capture_output=True, text=True)
+    return subprocess.run([tool, *words], cwd=checkout.root, env=environ, capture_output=True, text=True)
+
+
+def repro(checkout: Checkout, last: str) -> list[str]:
+    """`dvc repro` as far as that step; answers which steps worked, as they say it themselves."""
+    ended = dvc(checkout, "repro", f"{last}@noshow")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return [line.split(":")[0] for line in ended.stdout.splitlines() if ": done in" in line]
 
@@ -136,3 +141,23 @@ def test_repro_does_what_plain_processes_do(cloned: Checkout) -> None:
     cloned.change("problems/noshow/problem.yaml", "area: neighbourhood", "area: sex")
     assert repro(cloned, "features") == ["features"]
     assert cloned.why("features", "dvc") == ["problem.yaml features.history.area neighbourhood -> sex"]
+
+
+@pytest.mark.docker
+def test_a_table_goes_to_a_bucket_and_comes_back(cloned: Checkout, s3: Server) -> None:
+    remote, table, pointer = f"s3://{s3.bucket()}/dvc", cloned.root / "data/raw/own.csv", "data/raw/own.csv.dvc"
+    given = {**s3.environment, "NO_PROXY": "*"}
+    table.write_bytes(b"a,b\n007,2\n" * 1000)
+    for words in (["add", str(table)], ["remote", "add", "--local", "--default", "bucket", remote]):
+        assert dvc(cloned, *words).returncode == 0
+    pushed = dvc(cloned, "push", pointer, **given)
+    assert "1 file pushed" in pushed.stdout, pushed.stdout + pushed.stderr
+    table.unlink()
+    shutil.rmtree(cloned.root / ".dvc/cache")
+    assert "failed to pull" in dvc(cloned, "pull", pointer, **given | {"AWS_SECRET_ACCESS_KEY": "wrong"}).stderr
+    assert not table.exists()
+    pulled = dvc(cloned, "pull", pointer, **given)
+    assert pulled.returncode == 0, pulled.stdout + pulled.stderr
+    assert table.read_bytes() == b"a,b\n007,2\n" * 1000
+    assert git(cloned, "status", "--short") == f"?? {pointer}\n", "neither the table nor where it lies is git's"
+    assert list((cloned.place / "home").iterdir()) == []

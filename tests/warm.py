@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.checkout import ROOT, Checkout, Ended
+from tests.checkout import ROOT, STEPS, Checkout, Ended
 
 LIBRARIES = (
     *("numpy", "pandas", "polars", "polars.io.plugins", "great_expectations", "xgboost"),
@@ -40,6 +40,12 @@ class Warm:
 
     def run(self, checkout: Checkout, step: str, run: str = "a", *more: str, **extra: str) -> Ended:
         return self.start(checkout, step, run, *more, **extra).wait()
+
+    def flow(self, checkout: Checkout, run: str) -> None:
+        """All steps but register."""
+        for step in STEPS:
+            ended = self.run(checkout, step, run)
+            assert ended.well, ended.text
 
     def _ask(self, question: dict[str, Any]) -> int:
         assert self.server.stdin is not None and self.server.stdout is not None

@@ -11,6 +11,7 @@ from airflow.sdk.definitions.retry_policy import ExceptionRetryPolicy, RetryActi
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 DONE, REFUSED, NOT_ASKED = 0, 2, 99
+LAST = 15  # lines of a failed step that its failure repeats
 
 
 class Crashed(AirflowException):
@@ -19,6 +20,10 @@ class Crashed(AirflowException):
 
 class Refused(AirflowException):
     """The step says no to its input, its knobs or its result: a retry does not help."""
+
+
+class Unfit(Refused):
+    """The step lacks what it needs, such as an image or memory: a retry finds the same."""
 
 
 def conclude(step: str, code: int, last: Sequence[str]) -> None:
@@ -35,17 +40,19 @@ def conclude(step: str, code: int, last: Sequence[str]) -> None:
 
 def patience(environ: Mapping[str, str]) -> dict[str, Any]:
     """The settings of every task: no value is passed on, a crash is tried again, a refusal is final."""
+    lacking = RetryRule(Unfit, RetryAction.FAIL, reason="what the step needs is not there: a retry does not help")
     final = RetryRule(Refused, RetryAction.FAIL, reason="the input, a knob or a gate says no: a retry does not help")
     return {
         "do_xcom_push": False,
         "retries": int(environ.get("LAUNCH_RETRIES") or 2),
         "retry_delay": timedelta(seconds=float(environ.get("LAUNCH_RETRY_SECONDS") or 10)),
-        "retry_policy": ExceptionRetryPolicy([final]),
+        "retry_policy": ExceptionRetryPolicy([lacking, final]),
     }
 
 
 def _fall(code: int) -> str:
-    if code >= 0:
+    """A signal is a negative number for a process, and 128 and the signal for a container."""
+    name = {each.value: each.name for each in signal.Signals}.get(-code if code < 0 else code - 128)
+    if name is None:
         return f"crashed (exit {code})"
-    name = signal.Signals(-code).name
     return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-SETTINGS = frozenset({"HISTORY", "JOURNAL_KEY", "LOG", "SOURCE", "STORE", "TZ"})
+SETTINGS = frozenset({"HISTORY", "JOURNAL_KEY", "LOG", "SOURCE", "STORE", "STORE_TIMEOUT", "TZ"})
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})  # in either case
 PREFIXES = ("AWS_", "MLFLOW_", "OMP_", "OPENBLAS_", "POLARS_", "ROUNDS_")
 HERE = frozenset({"HOME", "LANG", "PATH", "TMPDIR"})  # of use on the worker's own machine alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -42,17 +43,24 @@ class Paired:
 
 @dataclass(frozen=True)
 class Rows:
-    """The outcomes of the rows that both models scored, and whose they are, numbered from 0."""
+    """The outcomes of the rows that both models scored, and whose they are, numbered from 0.
+
+    `beat` is called while they are resampled, which takes long.
+    """
 
     outcome: Integers
     who: Integers
     resamples: int
     seed: int
+    beat: Callable[[], None] = lambda: None
 
     def areas(self, scores: Floats) -> Floats:
         """The ROC-AUC of every resample; equal rows and seeds give the same resamples to every model."""
-        drawn = tallies(scores, self.outcome, self.who, self.resamples, self.seed)
-        return np.concatenate([roc_auc(block) for block in drawn])
+        found = []
+        for block in tallies(scores, self.outcome, self.who, self.resamples, self.seed):
+            found.append(roc_auc(block))
+            self.beat()
+        return np.concatenate(found)
 
 
 def compare(challenger: Floats, other: Floats, rows: Rows, margin: float, tests: int = 1) -> Paired:

@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 
 from jobs.checks.questions import Questions
-from rounds.decoding import NULLS, SCIENTIFIC
+from rounds.decoding import FLOATING, NULLS
 from rounds.errors import RoundsError
 from rounds.rules import Check, text_of
 
@@ -106,7 +106,7 @@ def _cells(raw: pl.DataFrame, decoded: pl.DataFrame, asked: Questions, name: str
         cells[f"{name}:day"] = decoded[name].cast(pl.Date)
     table = {key: _series(column) for key, column in cells.items()}
     if kind == "identifier":
-        table[f"{name}:scientific"] = [re.match(SCIENTIFIC, cell or "") is not None for cell in text]
+        table[f"{name}:floating"] = [re.match(FLOATING, cell or "") is not None for cell in text]
     return table
 
 
@@ -148,7 +148,7 @@ def _readable(check: Check, _: Questions) -> Any:
     column: Any = gx.expectations.row_conditions.Column
     scope = column(text_of(check.column)).is_not_null()
     if check.kind in {"exact", "printable"}:
-        scope = scope & (column(f"{check.column}:scientific") == (check.kind == "exact"))
+        scope = scope & (column(f"{check.column}:floating") == (check.kind == "exact"))
     return _expect("ColumnValuesToNotBeNull", column=check.column, row_condition=scope)
 
 

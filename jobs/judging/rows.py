@@ -69,10 +69,10 @@ def described(rows: Rows, who: str, definition: Definition) -> pl.DataFrame:
     """The columns that slices may go by: the features, the validated columns, and two that every problem has."""
     when = definition.sections.when
     booked, happens = (day_numbers(rows.typed.get_column(name)) for name in (when.booked, when.happens))
-    moment = booked if definition.moment == "booking" else np.maximum(booked, happens - 1)
     first = np.full(int(rows.who.max()) + 1, np.iinfo(np.int64).max)
     np.minimum.at(first, rows.who, happens)
-    ours = {SAME_DAY: (rows.lead == 0).astype(np.int64), KNOWN: (first[rows.who] < moment).astype(np.int64)}
+    cutoff = definition.cutoffs(booked, happens)
+    ours = {SAME_DAY: (rows.lead == 0).astype(np.int64), KNOWN: (first[rows.who] < cutoff).astype(np.int64)}
     names = [name for name in rows.features.columns if name not in rows.typed.columns and name not in ours]
     hidden = {who, *(name for name, column in definition.sections.columns.items() if column.type == "identifier")}
     open_words = {

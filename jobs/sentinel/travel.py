@@ -30,8 +30,7 @@ def travel(table: pl.DataFrame, made: pl.DataFrame, test: Integers, definition: 
     """Make a sample of the test rows again; `made` holds the features of `table`, row by row."""
     when, outcome = definition.sections.when, definition.outcome
     booked, happens = (day_numbers(table.get_column(name)) for name in (when.booked, when.happens))
-    moment = booked if definition.moment == "booking" else np.maximum(booked, happens - 1)
-    sample = _sample(moment, test, limits)
+    sample = _sample(definition.cutoffs(booked, happens), test, limits)
     differing = dict.fromkeys((name for name in made.columns if name not in definition.names), len(test))
     for day, rows in sample.items():
         known = booked <= day

@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import re
 from types import ModuleType
 
 from pydantic import TypeAdapter, ValidationError
 
-from jobs.sources import dvc, file, https, simulate
+from jobs.sources import dvc, file, https, s3, simulate
 from rounds.errors import Refused
 from rounds.knobs import Source
 
@@ -18,8 +19,11 @@ SOURCES: dict[str, ModuleType] = {
     "dvc": dvc,
     "file": file,
     "https": https,
+    "s3": s3,
     "simulate": simulate,
 }
+
+_WANTED = {"https": "https://...#sha256=<64 hex>", "s3": "s3://bucket/key"}
 
 
 def chosen(typed: str, otherwise: Source) -> Source:
@@ -31,9 +35,12 @@ def chosen(typed: str, otherwise: Source) -> Source:
     elif typed.startswith(("http://", "https://")):
         url, _, digest = typed.partition("#sha256=")
         raw = {"kind": "https", "url": url, "sha256": digest}
+    elif typed.startswith("s3://"):
+        raw = {"kind": "s3", "url": typed}
     elif "://" in typed and not typed.startswith("file://"):
         raise Refused(
-            f"the source '{typed}' is of no known kind; want a path, https://...#sha256=..., or a .dvc pointer."
+            f"the source '{typed}' is of no known kind; "
+            "want a path, https://...#sha256=..., s3://bucket/key, or a .dvc pointer."
         )
     else:
         raw = {"kind": "file", "path": typed.removeprefix("file://")}
@@ -41,6 +48,7 @@ def chosen(typed: str, otherwise: Source) -> Source:
         return TypeAdapter[Source](Source).validate_python(raw)
     except ValidationError as error:
         fault = error.errors()[0]
+        shown = re.sub("//.*@", "//", typed)  # keys, where somebody put them there
         raise Refused(
-            f"the source '{typed}': {fault['loc'][-1]}: {fault['msg']}; want https://...#sha256=<64 hex>."
+            f"the source '{shown}': {fault['loc'][-1]}: {fault['msg']}; want {_WANTED.get(raw['kind'], 'a path')}."
         ) from error

@@ -32,8 +32,5 @@ class Family(Protocol):
     def weight(self, outcomes: Array, knobs: Train) -> float:
         """How many times a row of outcome 1 counts."""
 
-    def importance(self, model: bytes) -> dict[int, float]:
-        """How much each feature that was used, by its place, added to the fit."""
-
 
 FAMILIES: Mapping[str, Family] = {"xgboost": xgboost}

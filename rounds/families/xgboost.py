@@ -95,9 +95,3 @@ def explainer(model: bytes) -> Callable[[Array], Array]:
         return np.asarray(found, dtype=np.float64)[:, :-1]  # the last is what all rows have in common
 
     return explain
-
-
-def importance(model: bytes) -> dict[int, float]:
-    booster = library().Booster({"nthread": 1}, model_file=bytearray(model))
-    gains = booster.get_score(importance_type="total_gain")
-    return {int(name[1:]): float(gain) for name, gain in gains.items()}

@@ -168,6 +168,8 @@ CASES = (
     Case("huge digits", cells(AGE, "9" * 200_000), broken={"age-type": 1}),
     Case("huge exponents", cells(WHO, "1E" + "9" * 200, "1e-99"), broken={"patient_id-exact": 2}),
     Case("digits lost", cells(WHO, "2.98725E+13", "3E10"), broken={"patient_id-exact": 2}),
+    Case("digits that floats have not", cells(WHO, "9007199254740992.0", "1.2345678901234568e+16"),
+         broken={"patient_id-exact": 2}),
     Case("all digits kept", exponents, changed=False),
     Case("one row of nothing", lambda table: pl.concat([table, table.head(1).select(pl.lit(None, pl.String).alias(name)
          for name in table.columns)]), changed=False, broken=dict.fromkeys((

@@ -85,7 +85,7 @@ def test_eight_at_once(clone: Path) -> None:
     made(clone)
 
 
-@pytest.mark.parametrize("whom", ["the maker", "uv", "both"])
+@pytest.mark.parametrize("whom", ["both", *(pytest.param(one, marks=pytest.mark.long) for one in ("the maker", "uv"))])
 def test_a_making_that_was_killed_is_mended(clone: Path, whom: str) -> None:
     moments = random.Random(whom)
     folder = clone / ".rounds/envs/ingest"

@@ -80,4 +80,6 @@ def test_an_unknown_place_is_refused_by_name() -> None:
     done = subprocess.run(
         command, cwd=ROOT / "dags", env={**os.environ, "LAUNCH": "cloud"}, capture_output=True, text=True
     )
-    assert done.stderr.endswith("ValueError: LAUNCH is 'cloud'; want one of: process, docker, kubernetes. Unset it to run in processes.\n")
+    assert done.stderr.endswith(
+        "ValueError: LAUNCH is 'cloud'; want one of: process, docker, kubernetes. Unset it to run in processes.\n"
+    )

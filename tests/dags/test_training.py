@@ -20,8 +20,8 @@ from airflow.serialization.serialized_objects import DagSerialization
 
 folder = Path(sys.argv[1])
 bag = BundleDagBag(dag_folder=folder, bundle_path=folder, bundle_name="dags")
-[DagSerialization.serialize_dag(dag) for dag in bag.dags.values()]
-print("found", json.dumps({"errors": bag.import_errors, "polars": "polars" in sys.modules, "dags": {
+kept = json.dumps([DagSerialization.to_dict(dag) for dag in bag.dags.values()], default=str)
+print("found", json.dumps({"errors": bag.import_errors, "kept": kept, "polars": "polars" in sys.modules, "dags": {
     name: {
         "schedule": dag.schedule,
         "catchup": dag.catchup,
@@ -37,11 +37,11 @@ print("found", json.dumps({"errors": bag.import_errors, "polars": "polars" in sy
 SAYS = "import json, sys; print('given', json.dumps(sys.argv[1:]))"
 
 
-def parsed(scratch: Scratch) -> dict[str, Any]:
+def parsed(scratch: Scratch, **settings: str) -> dict[str, Any]:
     """What Airflow finds in the DAG folder."""
     shutil.copy(ROOT / "dags/training.py", scratch.root / "dags")
     command = [scratch.command()[0], "-c", PARSE, str(scratch.root / "dags")]
-    done = subprocess.run(command, env=scratch.settings(), capture_output=True, text=True)
+    done = subprocess.run(command, env=scratch.settings(**settings), capture_output=True, text=True)
     lines = [line for line in done.stdout.splitlines() if line.startswith("found ")]
     assert lines, done.stderr
     found: dict[str, Any] = json.loads(lines[0][6:])
@@ -108,3 +108,14 @@ def test_no_date_is_templated() -> None:
     for file in (ROOT / "dags").rglob("*.py"):
         text = Path(file).read_text()
         assert not any(f"{{{{ {word}" in text for word in ("ds", "ts", "logical_date", "data_interval")), file
+
+
+def test_where_steps_run_does_not_change_the_dag(scratch: Scratch) -> None:
+    (scratch.root / "problems/noshow").mkdir(parents=True)
+    shutil.copy(ROOT / "problems/noshow/problem.yaml", scratch.root / "problems/noshow")
+    secret = {"AWS_SECRET_ACCESS_KEY": "word-that-nobody-may-see", "TAG": "1"}
+    found = {launcher: parsed(scratch, LAUNCH=launcher, **secret) for launcher in ("process", "docker", "kubernetes")}
+    assert [one["errors"] for one in found.values()] == [{}] * 3
+    assert all("word-that-nobody-may-see" not in one.pop("kept") for one in found.values())
+    assert found["docker"] == found["process"]
+    assert found["kubernetes"] == found["process"]

@@ -11,20 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.checkout import STEPS, Checkout, copied, lenient
+from tests.checkout import KNOBS, STEPS, Checkout
 from tests.warm import Warm
 
-KNOBS = "problems/noshow/problem.yaml"
 SAME = ["same as run a, nothing changed"]
 HEAVY = {"great_expectations", "numpy", "pandas", "polars"}
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Checkout:
-    """A checkout in which run a is done, for no test to change."""
-    checkout = lenient(copied(tmp_path_factory.mktemp("done")))
-    flow(checkout, warm, "a")
-    return checkout
 
 
 @pytest.fixture
@@ -34,15 +25,9 @@ def again(done: Checkout, tmp_path: Path) -> Checkout:
     return Checkout(tmp_path / "again" / done.root.name, tmp_path / "again")
 
 
-def flow(checkout: Checkout, warm: Warm, run: str) -> None:
-    for step in STEPS:
-        ended = warm.run(checkout, step, run)
-        assert ended.well, ended.text
-
-
 def ran(checkout: Checkout, warm: Warm, run: str = "b") -> dict[str, list[str]]:
     """The steps that run again, and why."""
-    flow(checkout, warm, run)
+    warm.flow(checkout, run)
     reasons = {step: checkout.why(step, run) for step in STEPS}
     return {step: why for step, why in reasons.items() if why != SAME}
 

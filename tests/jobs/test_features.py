@@ -12,7 +12,7 @@ import pytest
 
 import problems
 from jobs import features as step
-from rounds.definition import Definition
+from rounds.definition import Definition, Sections
 from rounds.errors import Refused
 from rounds.tables import build_features, compact, histories
 from tests.checkout import Checkout
@@ -21,9 +21,9 @@ from tests.warm import Warm
 KEYS = ["patient_id", "appointment_id", "appointment_day", "scheduled_day", "no_show"]
 
 
-def knobs() -> step.Knobs:
+def knobs() -> Sections:
     found = problems.problem("noshow")
-    return step.Knobs(found.columns, found.who, found.when, found.outcome, found.features)
+    return Sections(found.columns, found.who, found.when, found.outcome, found.features)
 
 
 def definition() -> Definition:

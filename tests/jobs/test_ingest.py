@@ -55,7 +55,7 @@ def test_a_source_that_is_not_there(here: Checkout, warm: Warm) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["ftp://host/a.csv", "https://host/a.csv", "https://host/a.csv#sha256=123", "s3://b/a"]
+    "typed", ["ftp://host/a.csv", "https://host/a.csv", "https://host/a.csv#sha256=123", "gs://b/a"]
 )
 def test_a_source_of_no_known_kind(here: Checkout, warm: Warm, typed: str) -> None:
     assert f"the source '{typed.split('#')[0]}" in warm.run(here, "ingest", SOURCE=typed).sentence(2)

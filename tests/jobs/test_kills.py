@@ -77,7 +77,11 @@ def before(checkout: Checkout, step: str, warm: Warm) -> Before:
     return Before(checkout, step, warm)
 
 
-@pytest.fixture(params=STEPS)
+# What these three do to the store the others do too, through the same code; `make test-all` runs all six.
+OFTEN = {"ingest", "features", "tune"}
+
+
+@pytest.fixture(params=[step if step in OFTEN else pytest.param(step, marks=pytest.mark.long) for step in STEPS])
 def ready(request: pytest.FixtureRequest, unchanged: Checkout, tmp_path: Path, warm: Warm) -> Before:
     return before(unchanged.at(tmp_path / "before"), request.param, warm)
 
@@ -106,6 +110,7 @@ def objects(store: Path) -> frozenset[str]:
     return frozenset(path.relative_to(store).as_posix() for path in store.rglob("*") if path.is_file())
 
 
+@pytest.mark.long
 def test_killed_at_random_moments(ready: Before, tmp_path: Path) -> None:
     undisturbed(ready, tmp_path / "first")
     started = time.monotonic()

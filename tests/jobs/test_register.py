@@ -17,18 +17,11 @@ from typing import Any
 import pytest
 
 from tests import tracked
-from tests.checkout import KNOBS, Checkout, broken_promises, copied, lenient
+from tests.checkout import KNOBS, Checkout, broken_promises
 from tests.jobs.test_disks import mounted
 from tests.warm import Started, Warm
 
-LEFT = ("ingest", "validate", "features", "tune", "train", "evaluate")
 EIGHT = [f"run{number}" for number in range(8)]
-
-
-def flow(checkout: Checkout, warm: Warm, name: str) -> None:
-    for step in LEFT:
-        ended = warm.run(checkout, step, name)
-        assert ended.well, ended.text
 
 
 def registered(checkout: Checkout, warm: Warm, name: str = "a") -> dict[str, Any]:
@@ -45,17 +38,9 @@ def shelf(checkout: Checkout) -> tuple[dict[str, int], list[str]]:
     return {name: int(number) for name, number in aliases.items()}, [version.tags["stage"] for version in found]
 
 
-@pytest.fixture(scope="module")
-def evaluated(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Checkout:
-    """A checkout with lenient gates in which run a waits to be registered, for no test to change."""
-    checkout = lenient(copied(tmp_path_factory.mktemp("evaluated")))
-    flow(checkout, warm, "a")
-    return checkout
-
-
 @pytest.fixture
-def ready(evaluated: Checkout, tmp_path: Path) -> Checkout:
-    return copy(evaluated, tmp_path / "ready")
+def ready(done: Checkout, tmp_path: Path) -> Checkout:
+    return copy(done, tmp_path / "ready")
 
 
 def copy(checkout: Checkout, place: Path) -> Checkout:
@@ -84,7 +69,7 @@ def test_registered_twice_is_registered_once(ready: Checkout, warm: Warm) -> Non
 
 def test_eight_at_once_are_one_version(ready: Checkout, warm: Warm) -> None:
     for name in EIGHT:
-        flow(ready, warm, name)
+        warm.flow(ready, name)
     ended = [one.wait() for one in [warm.start(ready, "register", name) for name in EIGHT]]
     assert [one.code for one in ended] == [0] * 8, "\n".join(one.text for one in ended)
     contents = [ready.content("register", name) for name in EIGHT]
@@ -96,7 +81,7 @@ def changed(checkout: Checkout, warm: Warm, name: str, margin: str = "0.4", old:
     """Another model in another run; by such a margin every challenger passes."""
     checkout.change(KNOBS, "trees: 20, depth: 4", "trees: 30, depth: 4")
     checkout.change(KNOBS, f"margin: {old}", f"margin: {margin}")
-    flow(checkout, warm, name)
+    warm.flow(checkout, name)
     return registered(checkout, warm, name)
 
 
@@ -186,18 +171,21 @@ def rounds(checkout: Checkout, *words: str) -> str:
     return done.stdout
 
 
-def test_killed_at_any_call_to_the_registry_it_ends_the_same(ready: Checkout, warm: Warm, tmp_path: Path) -> None:
+@pytest.mark.parametrize("apart", [11, pytest.param(3, marks=pytest.mark.long)])
+def test_killed_at_any_call_to_the_registry_it_ends_the_same(
+    ready: Checkout, warm: Warm, tmp_path: Path, apart: int
+) -> None:
     registered(ready, warm)
     ready.change(KNOBS, "trees: 20, depth: 4", "trees: 30, depth: 4")
     ready.change(KNOBS, "margin: 0.005", "margin: 0.4")
-    flow(ready, warm, "b")
+    warm.flow(ready, "b")
     log = tmp_path / "points"
     peace = with_mlflow(ready, tmp_path / "peace")
     assert warm.run(peace, "register", "b", FAULT_LOG=str(log)).code == 0
     wanted, points = (peace.content("register", "b"), shelf(peace)), log.read_text(encoding="utf-8").splitlines()
     calls = [number for number, point in enumerate(points, 1) if " mlflow " in point]
     assert len(calls) > 40
-    for number in calls[::3]:
+    for number in calls[::apart]:
         killed = with_mlflow(ready, tmp_path / f"killed {number}")
         ended = warm.run(killed, "register", "b", FAULT_AT=str(number))
         assert ended.code == -signal.SIGKILL, points[number - 1]

@@ -10,9 +10,10 @@ from tests.checkout import STEPS, Checkout, broken_promises
 from tests.warm import Warm
 
 EIGHT = [f"run{number}" for number in range(8)]
+OFTEN = {"ingest", "validate"}  # the first of all, and the one that looks at what other runs did
 
 
-@pytest.fixture(params=STEPS)
+@pytest.fixture(params=[step if step in OFTEN else pytest.param(step, marks=pytest.mark.long) for step in STEPS])
 def step(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

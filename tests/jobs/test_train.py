@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gzip
 import json
 import os
@@ -20,15 +19,14 @@ from rounds.manifest import Facts
 from rounds.matrix import matrix
 from rounds.metrics import ece, roc_auc, tally
 from tests.checkout import Checkout
-from tests.clinic import DEFINITION, appointments, sections, train
+from tests.clinic import DEFINITION, appointments, knobs, train
 from tests.warm import Warm
 
 TABLE = appointments()
 
 
 def trained(table: pl.DataFrame = TABLE, **changes: Any) -> tuple[Bundle, Facts]:
-    asked = {field.name: sections(**changes)[field.name] for field in dataclasses.fields(Knobs)}
-    return fit(table, Knobs(**asked), DEFINITION, "clinic")
+    return fit(table, knobs(Knobs, **changes), DEFINITION, "clinic")
 
 
 def rows_of(table: pl.DataFrame, facts: Facts, name: str) -> pl.Series:

@@ -20,21 +20,20 @@ from rounds.families import FAMILIES
 from rounds.folds import folds
 from rounds.matrix import matrix
 from tests.checkout import Checkout
-from tests.clinic import FEATURES, appointments, sections, train, tune
+from tests.clinic import FEATURES, appointments, knobs, sections, train, tune
 from tests.warm import Warm
 
 TABLE = appointments()
 
 
 def searched(table: pl.DataFrame = TABLE, **changes: Any) -> tuple[list[Trial], Knobs]:
-    asked = sections(**changes)
-    knobs = Knobs(*(asked[name] for name in ("who", "outcome", "split", "tune", "train")))
-    fitting, days = fitting_slice(table, knobs.split)
-    made = folds(days, fitting["patient_id"].rank("dense").to_numpy(), knobs.tune.folds, apart=knobs.tune.apart)
+    wanted = knobs(Knobs, **changes)
+    fitting, days = fitting_slice(table, wanted.split)
+    made = folds(days, fitting["patient_id"].rank("dense").to_numpy(), wanted.tune.folds, apart=wanted.tune.apart)
     ticks: list[None] = []
-    found = trials(prepare(fitting, made, knobs), knobs, lambda: ticks.append(None))
+    found = trials(prepare(fitting, made, wanted), wanted, lambda: ticks.append(None))
     assert len(ticks) == len(found)
-    return found, knobs
+    return found, wanted
 
 
 @pytest.mark.parametrize("space", [{"trees": [1, 2], "depth": [3, 4, 5], "rate": [0.1, 0.2]}, {"leaf": [3]}])
@@ -52,8 +51,8 @@ def test_a_search_beyond_the_budget_is_refused_with_both_numbers(engine: str) ->
 
 
 def test_every_fold_is_scored_as_a_plain_loop_would() -> None:
-    found, knobs = searched(tune=tune(apart=True))
-    fitting, days = fitting_slice(TABLE, knobs.split)
+    found, wanted = searched(tune=tune(apart=True))
+    fitting, days = fitting_slice(TABLE, wanted.split)
     who = fitting["patient_id"].to_numpy()
     rows, missed, family = matrix(fitting, FEATURES), fitting["missed"].to_numpy(), FAMILIES["xgboost"]
     made = folds(days, np.unique(who, return_inverse=True)[1], 3, apart=True)

@@ -38,6 +38,7 @@ MISTAKES = {
         "between is for integer and number",
     ),
     "a set for a number": ("type: integer, between: [0, 120]", "type: integer, in: [a]", "'in' is for a category"),
+    "a value twice in a set": ("in: [F, M]", "in: [F, M, F]", "columns.sex: 'in' lists 'F' twice; want each"),
     "an impossible split": ("test: 28%", "test: 48%", "fit, calibrate and test add up to 1.2; want 1 (100%)"),
     "an empty slice": ("fit: 55%, calibrate: 17%", "fit: 72%, calibrate: 0%", "calibrate is 0; want a share above 0"),
     "a rule on no column": (

@@ -14,7 +14,7 @@ from rounds.bundle import Bundle, load
 from rounds.errors import Refused
 from rounds.files import Writer
 from rounds.matrix import matrix
-from tests.clinic import DEFINITION, FEATURES, appointments, sections
+from tests.clinic import DEFINITION, FEATURES, appointments, knobs
 
 TABLE = appointments()
 ROWS = matrix(TABLE, FEATURES)
@@ -22,8 +22,7 @@ ROWS = matrix(TABLE, FEATURES)
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    asked = {field.name: sections()[field.name] for field in dataclasses.fields(Knobs)}
-    return fit(TABLE, Knobs(**asked), DEFINITION, "clinic")[0]
+    return fit(TABLE, knobs(Knobs), DEFINITION, "clinic")[0]
 
 
 @pytest.fixture
@@ -79,8 +78,3 @@ def test_the_definition_that_was_shipped_is_the_one_that_answers(bundle: Bundle)
     shipped = bundle.rebuild()
     assert shipped.names == ("lead_days",)
     assert shipped.moment == "day_before" and shipped.outcome == "missed"
-
-
-def test_importance_is_a_share(bundle: Bundle) -> None:
-    assert sum(bundle.importance.values()) == pytest.approx(1)
-    assert list(bundle.importance) == list(FEATURES)

@@ -109,6 +109,34 @@ def test_all_that_is_imported_is_found(tmp_path: Path) -> None:
     ]
 
 
+HIDDEN = """
+class A:
+    async def b(self):
+        for x in y:
+            while x:
+                with x:
+                    if x: pass
+                    elif y: pass
+                    else: pass
+            else:
+                try: pass
+                except E: pass
+                else: pass
+                finally: pass
+        else:
+            match x:
+                case 1: pass
+"""
+
+
+@pytest.mark.parametrize("place", range(HIDDEN.count("pass")))
+def test_an_import_is_found_wherever_a_statement_may_stand(tmp_path: Path, place: int) -> None:
+    parts = HIDDEN.split("pass")
+    hidden = "pass".join(parts[: place + 1]) + "import rounds.b" + "pass".join(parts[place + 1 :])
+    root = project(tmp_path, jobs__a=hidden, rounds__b="")
+    assert list(digests(["jobs.a"], root)) == ["jobs/a.py", "rounds/b.py"]
+
+
 def test_a_changed_module_is_told_by_its_path(tmp_path: Path) -> None:
     before = digests(["jobs.a"], project(tmp_path, jobs__a="import rounds.b", rounds__b="X = 1"))
     after = digests(["jobs.a"], project(tmp_path, rounds__b="X = 2"))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rounds.definition import Definition
+from rounds.definition import Definition, Sections
 from rounds.errors import Refused
 from rounds.history import past
 from rounds.knobs import Column, Features, Outcome, When
@@ -36,17 +37,10 @@ COLUMNS: dict[str, dict[str, Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Sections:
-    columns: dict[str, Column]
-    when: When
-    outcome: Outcome
-    features: Features
-
-
 def sections(moment: str = "day_before", history: dict[str, str] | None = None) -> Sections:
     return Sections(
         {name: Column.model_validate({"from": name, **column}) for name, column in COLUMNS.items()},
+        "who",
         When.model_validate({"booked": "booked", "happens": "day", "moment": moment}),
         Outcome(column="missed", true="1", false="0"),
         Features(history={"person": "who", "area": "place"} if history is None else history),
@@ -124,7 +118,9 @@ def test_a_history_may_not_take_the_name_of_a_column() -> None:
     ],
 )
 def test_the_moment_is_a_day_whose_outcomes_are_not_known(moment: str, booked: int, happens: int, cutoff: int) -> None:
-    assert Definition(sections(moment), everything).cutoff(booked, happens) == cutoff
+    definition = Definition(sections(moment), everything)
+    assert definition.cutoff(booked, happens) == cutoff
+    assert definition.cutoffs(np.array([booked, 0]), np.array([happens, 0])).tolist() == [cutoff, 0]
 
 
 def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

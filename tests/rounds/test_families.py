@@ -71,13 +71,6 @@ def test_one_row_scores_as_in_a_batch(family: str) -> None:
     assert all(score(ROWS[i : i + 1])[0] == batch[i] for i in range(0, len(ROWS), 371))
 
 
-def test_importance_finds_what_matters(family: str) -> None:
-    it = FAMILIES[family]
-    found = it.importance(it.fit(it.data(ROWS, MISSED), train(), 1))
-    by_name = {name: found.get(i, 0.0) for i, name in enumerate(FEATURES)}
-    assert by_name["lead_days"] > by_name["noise"] and by_name["missed_before"] > by_name["noise"]
-
-
 def test_the_quick_way_gives_the_same_margins(family: str) -> None:
     model = FAMILIES[family].fit(FAMILIES[family].data(ROWS, MISSED), train(), 1)
     quick, wanted = FAMILIES[family].quick(model), FAMILIES[family].scorer(model)(ROWS).tolist()

@@ -17,43 +17,54 @@ def store(tmp_path: Path) -> Store:
     return open_store((tmp_path / "a store").as_uri())
 
 
-def test_what_was_put_comes_back(store: Store, tmp_path: Path) -> None:
-    store.write("p/a/x.json", b"1")
-    store.write("p/a/x.json", b"22")
-    assert store.read("p/a/x.json") == b"22"
-    assert store.digest("p/a/x.json") == hashlib.sha256(b"22").hexdigest()
-    store.download("p/a/x.json", tmp_path / "local")
+@pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.docker)])
+def either(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store in a folder, and one in a bucket: whoever uses them sees no difference."""
+    if request.param == "file":
+        return open_store((tmp_path / "a store").as_uri())
+    server = request.getfixturevalue("s3")
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    return open_store(f"s3://{server.bucket()}/a prefix/of two")
+
+
+def test_what_was_put_comes_back(either: Store, tmp_path: Path) -> None:
+    either.write("p/a/x.json", b"1")
+    either.write("p/a/x.json", b"22")
+    assert either.read("p/a/x.json") == b"22"
+    assert either.digest("p/a/x.json") == hashlib.sha256(b"22").hexdigest()
+    either.download("p/a/x.json", tmp_path / "local")
     assert (tmp_path / "local").read_bytes() == b"22"
 
 
-def test_a_large_file_goes_up_and_down_whole(store: Store, tmp_path: Path) -> None:
+def test_a_large_file_goes_up_and_down_whole(either: Store, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(bytes(range(256)) * 80_000)
-    store.upload(source, "p/large")
-    store.download("p/large", target)
-    assert sha256(target) == sha256(source) == store.digest("p/large")
+    either.upload(source, "p/large")
+    either.download("p/large", target)
+    assert sha256(target) == sha256(source) == either.digest("p/large")
 
 
-def test_nothing_is_none(store: Store) -> None:
-    assert store.read("p/nothing") is None
-    assert store.digest("p/nothing") is None
-    assert store.paths("p") == []
-    assert store.folders("") == []
+def test_nothing_is_none(either: Store) -> None:
+    assert either.read("p/nothing") is None
+    assert either.digest("p/nothing") is None
+    assert either.paths("p") == []
+    assert either.folders("") == []
 
 
-def test_names_under_a_prefix(store: Store) -> None:
+def test_names_under_a_prefix(either: Store) -> None:
     for path in ("p/b/y", "p/a/x", "q/c"):
-        store.write(path, b"")
-    assert store.paths("p") == ["p/a/x", "p/b/y"]
-    assert store.folders("") == ["p", "q"]
-    assert store.folders("p") == ["a", "b"]
-    store.delete(["p/a/x"])
-    assert store.paths("p") == ["p/b/y"]
+        either.write(path, b"")
+    assert either.paths("p") == ["p/a/x", "p/b/y"]
+    assert either.folders("") == ["p", "q"]
+    assert either.folders("p") == ["a", "b"]
+    either.delete(["p/a/x"])
+    assert either.paths("p") == ["p/b/y"]
 
 
-def test_one_of_many_claims(store: Store) -> None:
+def test_one_of_many_claims(either: Store) -> None:
     won: list[bool] = []
-    threads = [threading.Thread(target=lambda i=i: won.append(store.claim("p/once", b"%d" % i))) for i in range(8)]
+    threads = [threading.Thread(target=lambda i=i: won.append(either.claim("p/once", b"%d" % i))) for i in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -70,9 +81,9 @@ def test_what_is_being_put_is_not_seen(store: Store) -> None:
     assert store.paths("p") == ["p/x.json"]
 
 
-def test_a_missing_object_cannot_be_brought(store: Store, tmp_path: Path) -> None:
+def test_a_missing_object_cannot_be_brought(either: Store, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="could not download p/nothing"):
-        store.download("p/nothing", tmp_path / "local")
+        either.download("p/nothing", tmp_path / "local")
 
 
 def test_a_store_that_went_is_not_an_empty_one(store: Store) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jobs.champions.paired import Paired, Rows, compare
+from rounds.bootstrap import BLOCK
 from rounds.metrics import roc_auc, tally
 
 MARGIN, BEST = 0.005, 0.73
@@ -92,3 +93,11 @@ def test_each_further_test_asks_for_more() -> None:
     found = [Paired(0.0, 0.001, 0.025 / tests, MARGIN).at_least for tests in range(1, 51)]
     assert found == sorted(found, reverse=True)
     assert found[0] > -MARGIN / 2
+
+
+def test_signs_of_life_are_given_while_rows_are_resampled() -> None:
+    small, beats = table(3), [0]
+    told = replace(small.rows, beat=lambda: beats.append(beats[-1] + 1))
+    scores = small.scored(BEST, 1), small.scored(BEST, 2)
+    assert compare(*scores, told, MARGIN) == compare(*scores, small.rows, MARGIN)
+    assert beats[-1] >= RESAMPLES * len(told.who) // BLOCK

@@ -1,0 +1,65 @@
+"""Write what Compose has to know into a file: `passwords.py .env TAG=... REGISTRY=...`, or `--tell` what a person has to.
+
+Passwords are made once and kept; the words that are given replace their older selves.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+
+def word() -> str:
+    return secrets.token_urlsafe(24)
+
+
+def fernet() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+SOCKET = Path("/var/run/docker.sock")
+MADE: dict[str, Callable[[], str]] = {
+    "AIRFLOW_DATABASE_PASSWORD": word,
+    "AIRFLOW_FERNET_KEY": fernet,
+    "AIRFLOW_JWT_SECRET": word,
+    "AIRFLOW_PASSWORD": word,
+    "AIRFLOW_SECRET_KEY": word,
+    "MLFLOW_DATABASE_PASSWORD": word,
+    "STORE_PASSWORD": word,
+}
+
+
+def write(path: Path, given: dict[str, str]) -> None:
+    kept = read(path) if path.exists() else {}
+    made = {name: make() for name, make in MADE.items() if not kept.get(name)}
+    found = {**kept, **made, **given, "DOCKER_GROUP": str(SOCKET.stat().st_gid if SOCKET.exists() else 0)}
+    text = "".join(f"{name}={value}\n" for name, value in sorted(found.items()))
+    new = path.with_name(f"{path.name}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    new.replace(path)
+
+
+def read(path: Path) -> dict[str, str]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def tell(path: Path) -> None:
+    found = read(path)
+    airflow, mlflow = found.get("AIRFLOW_PORT", "8080"), found.get("MLFLOW_PORT", "5000")
+    print(f"Airflow: http://127.0.0.1:{airflow} (user admin; the password is AIRFLOW_PASSWORD in {path})")
+    print(f"MLflow:  http://127.0.0.1:{mlflow}")
+
+
+if __name__ == "__main__":
+    first, *rest = sys.argv[1:]
+    if first == "--tell":
+        tell(Path(rest[0]))
+    else:
+        write(Path(first), dict(word.split("=", 1) for word in rest))

@@ -1,0 +1,85 @@
+"""A namespace of the cluster for one test session, as helm/steps.yaml makes it, and stand-in images for its pods."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.checkout import ROOT
+
+MANIFEST = ROOT / "helm/steps.yaml"
+DOCKERFILE = (
+    'FROM python:3.13-slim-trixie\nCOPY {step}.py /step.py\nUSER 10001\nENTRYPOINT ["python", "-u", "/step.py"]\n'
+)
+
+
+def kubectl(*words: str, given: str | None = None) -> str:
+    done = subprocess.run(["kubectl", *words], input=given, capture_output=True, text=True)
+    assert done.returncode == 0, f"kubectl {' '.join(words)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Namespace:
+    name: str
+    folder: Path
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Of the account that Airflow's workers have, and of nobody with more rights."""
+        return self.folder / "kubeconfig"
+
+    def make(self) -> None:
+        """All that helm/steps.yaml says but its quota and limits, which a test asks for by name."""
+        for one in self.manifests():
+            if one["kind"] not in {"ResourceQuota", "LimitRange"}:
+                kubectl("apply", "-f", "-", given=json.dumps(one))
+        for account in ("airflow-worker", "airflow-triggerer"):
+            self.kubectl("create", "serviceaccount", account)
+        self.kubectl("create", "secret", "generic", "rounds-step", "--from-literal=AWS_SECRET_ACCESS_KEY=s3cret-word")
+        found = json.loads(kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
+        found["users"][0]["user"] = {"token": self.kubectl("create", "token", "airflow-worker").strip()}
+        self.kubeconfig.write_text(json.dumps(found))
+        self.kubeconfig.chmod(0o600)
+
+    def manifests(self) -> list[dict[str, Any]]:
+        """With this namespace in the place of both that the file names."""
+        text = MANIFEST.read_text(encoding="utf-8").replace("rounds-steps", self.name)
+        return list(yaml.safe_load_all(text.replace("namespace: airflow}", f"namespace: {self.name}}}")))
+
+    def kubectl(self, *words: str, given: str | None = None) -> str:
+        return kubectl("--namespace", self.name, *words, given=given)
+
+    def pods(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.kubectl("get", "pods", "-o", "json"))["items"]
+        return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+    def build(self, **programs: str) -> None:
+        """An image for each stand-in step, known to the cluster: ROUNDS_LOAD is the command that sees to that."""
+        for step, program in programs.items():
+            (self.folder / f"{step}.py").write_text(program)
+            (self.folder / "Dockerfile").write_text(DOCKERFILE.format(step=step))
+            build = ["docker", "build", "--quiet", "--tag", self.image(step), str(self.folder)]
+            subprocess.run(build, check=True, capture_output=True)
+        if load := os.environ.get("ROUNDS_LOAD"):
+            subprocess.run([*shlex.split(load), *map(self.image, programs)], check=True)
+
+    def image(self, step: str) -> str:
+        return f"{self.name}/{step}:1"
+
+    def settings(self, steps: dict[str, Any] | None = None, **cluster: Any) -> dict[str, str]:
+        """What makes Airflow launch here; `steps` and `cluster` are of steps.yaml."""
+        usual = {"namespace": self.name, "service_account": "rounds-step", "secret": "rounds-step"}
+        file = self.folder / "steps.yaml"
+        every = {"cpu": 0.5, "memory": "128Mi", "scratch": "16Mi", "minutes": 2}
+        found = {"every": every, "steps": steps or {}, "cluster": {**usual, "share": 0.1, **cluster}}
+        file.write_text(json.dumps(found))
+        place = {"LAUNCH": "kubernetes", "LAUNCH_STEPS": str(file), "KUBECONFIG": str(self.kubeconfig)}
+        return {**place, "REGISTRY": self.name, "TAG": "1", "STORE": "s3://a/store"}

@@ -1,0 +1,133 @@
+"""The whole system in Docker: from nothing to a green run, through the doors that its users have."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests import composed, told
+from tests.checkout import ROOT
+from tests.composed import System
+
+DAG = "train_noshow"
+pytestmark = pytest.mark.docker
+MINUTELY = """
+services:
+  dag-processor: &minutely
+    volumes: ["{file}:/opt/airflow/problems/noshow/problem.yaml:ro"]
+"""
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    with composed.system(tmp_path_factory.mktemp("system")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def token(system: System) -> str:
+    word = system.login()
+    until_parsed(system, word)
+    system.ask("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False}, word)
+    return word
+
+
+def until_parsed(system: System, token: str) -> None:
+    for _ in range(60):
+        found = system.ask("GET", "/api/v2/dags", token=token)
+        if DAG in {dag["dag_id"] for dag in found["dags"]}:
+            return
+        time.sleep(1)
+    raise AssertionError(system.ask("GET", "/api/v2/importErrors", token=token))
+
+
+def started(system: System, token: str, **conf: Any) -> str:
+    body = {"logical_date": None, "conf": conf}
+    return str(system.ask("POST", f"/api/v2/dags/{DAG}/dagRuns", body, token)["dag_run_id"])
+
+
+def inspected(container: str) -> Any:
+    done = subprocess.run(["docker", "inspect", container], capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)[0]
+
+
+def test_nobody_gets_in_without_the_password(system: System) -> None:
+    assert composed.refused(system, "admin")
+    assert composed.refused(system, "airflow")
+
+
+def test_nothing_listens_to_other_machines(system: System) -> None:
+    for service in ("airflow", "mlflow", "postgres", "scheduler", "store"):
+        ports = inspected(system.container(service))["NetworkSettings"]["Ports"]
+        hosts = {bound["HostIp"] for found in ports.values() for bound in found or []}
+        assert hosts <= {"127.0.0.1"}, service
+
+
+def test_a_run_through_the_api_says_what_processes_say(system: System, token: str, in_processes: Any) -> None:
+    run = started(system, token, run="equal")
+    assert system.ended(DAG, run, token) == "success", system.tasks(DAG, run, token)
+    states = system.tasks(DAG, run, token)
+    assert states.pop("tune") == "skipped", "nobody asked for a search"
+    assert set(states.values()) == {"success"}
+    assert told.of("equal", {**os.environ, **system.store}) == in_processes
+    assert system.steps() == [], "no container is left"
+
+
+def test_a_killed_scheduler_costs_seconds(system: System, token: str) -> None:
+    run = started(system, token, run="killed", force=True)
+    until_running(system, run, token, "train")
+    system.compose("kill", "scheduler")
+    system.compose("up", "--detach", "--wait", "scheduler")
+    assert system.ended(DAG, run, token) == "success", system.tasks(DAG, run, token)
+    ours = {**os.environ, **system.store}
+    assert told.of("killed", ours)["content"] == told.of("equal", ours)["content"]
+    assert system.steps() == []
+
+
+def until_running(system: System, run: str, token: str, task: str) -> None:
+    for _ in range(600):
+        if system.tasks(DAG, run, token).get(task) == "running" and system.steps():
+            return
+        time.sleep(0.2)
+    raise AssertionError(system.tasks(DAG, run, token))
+
+
+def test_a_task_that_is_marked_failed_takes_its_container_along(system: System, token: str) -> None:
+    run = started(system, token, run="marked", force=True)
+    until_running(system, run, token, "train")
+    system.ask("PATCH", f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances/train", {"new_state": "failed"}, token)
+    assert system.ended(DAG, run, token) == "failed"
+    for _ in range(100):
+        if not system.steps():
+            return
+        time.sleep(0.2)
+    raise AssertionError("the container of a task that was marked failed still runs")
+
+
+def test_a_scheduled_run_searches(system: System, token: str) -> None:
+    """Only Airflow is shown another schedule; the steps' images hold the file as it was."""
+    changed = system.override.with_name("problem.yaml")
+    usual = (ROOT / "problems/noshow/problem.yaml").read_text()
+    changed.write_text(usual.replace('schedule: "@weekly"', 'schedule: "* * * * *"'))
+    changed.chmod(0o644)
+    system.override.write_text(MINUTELY.format(file=changed))
+    system.compose("up", "--detach", "--wait", "dag-processor")
+    run = scheduled(system, token)
+    assert system.ended(DAG, run, token) == "success", system.tasks(DAG, run, token)
+    assert system.tasks(DAG, run, token)["tune"] == "success"
+
+
+def scheduled(system: System, token: str) -> str:
+    for _ in range(180):
+        found = system.ask("GET", f"/api/v2/dags/{DAG}/dagRuns?run_type=scheduled", token=token)["dag_runs"]
+        if found:
+            system.ask("PATCH", f"/api/v2/dags/{DAG}", {"is_paused": False}, token)
+            return str(found[0]["dag_run_id"])
+        time.sleep(1)
+    raise AssertionError("the schedule started no run")
