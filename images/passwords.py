@@ -1,4 +1,4 @@
-"""Write what Compose has to know into a file: `passwords.py .env TAG=... REGISTRY=...`, or `--tell` what a person has to.
+"""Write what Compose has to know into a file: `passwords.py .env TAG=...`, or `--tell` what a person has to.
 
 Passwords are made once and kept; the words that are given replace their older selves.
 """

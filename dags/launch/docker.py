@@ -97,6 +97,8 @@ class Container(BaseOperator):
             log.info("%s", line)
         docker.wait(container)
         state: dict[str, Any] = docker.inspect_container(container)["State"]
+        if state["Status"] == "removing":
+            raise engine.gone(self.task_id)
         return state
 
     def _remove(self) -> None:

@@ -47,6 +47,10 @@ def have(docker: APIClient, wanted: str, step: str) -> None:
                 raise Crashed(f"{step}: the image {wanted} cannot be pulled: {event['error']}. A retry may help.")
 
 
+def gone(step: str) -> Crashed:
+    return Crashed(f"{step}: its container was removed while it ran; a retry starts a new one.")
+
+
 @contextlib.contextmanager
 def fitting(step: str, advice: str = "Look at steps.yaml, STORE and LAUNCH_NETWORK.") -> Iterator[None]:
     """The engine's no to what was asked of it is final; not so that it broke, or that the container is gone."""
@@ -68,7 +72,7 @@ def understood(step: str) -> Iterator[None]:
     except AirflowNotFoundException as error:
         raise Unfit(f"{step}: {error}. LAUNCH_LOGIN names a connection of Airflow's, or is unset.") from None
     except NotFound:
-        raise Crashed(f"{step}: its container was removed while it ran; a retry starts a new one.") from None
+        raise gone(step) from None
     except APIError as error:
         raise Crashed(f"{step}: Docker failed: {error.explanation or error}. A retry may help.") from None
     except (AirflowException, *BROKEN) as error:
