@@ -12,7 +12,7 @@ group "default" { targets = ["image"] }
 
 target "image" {
   name       = image
-  matrix     = { image = ["ingest", "validate", "features", "tune", "train", "evaluate", "register", "airflow", "mlflow"] }
+  matrix     = { image = ["ingest", "validate", "features", "tune", "train", "evaluate", "register", "publish", "score", "airflow", "mlflow"] }
   dockerfile = "images/${image}/Dockerfile"
   contexts   = { base = "target:base", groups = "target:groups", packages = "target:packages", source = "target:source" }
   tags       = ["${REGISTRY}/${image}:${TAG}"]

@@ -19,7 +19,8 @@ from jobs.checks.uniqueness import ROW
 from jobs.sources import SOURCES, chosen
 from rounds import bundle, journal, log, manifest
 from rounds.answering import Serve
-from rounds.bundle import Bundle, Sections
+from rounds.bundle import Bundle
+from rounds.definition import Sections
 from rounds.errors import Refused
 from rounds.files import Reader, Writer, fetch
 from rounds.journal import Answering

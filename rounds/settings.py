@@ -24,7 +24,7 @@ class Settings:
 
 @cache
 def settings() -> Settings:
-    """`STORE`, `STORE_TIMEOUT`, `SOURCE`, `LOG`, `MLFLOW_TRACKING_URI` and the others as they stood at the first call."""
+    """`STORE`, `SOURCE`, `LOG`, `MLFLOW_TRACKING_URI` and the others as they stood at the first call."""
     return Settings(
         store=os.environ.get("STORE") or (ROOT / ".rounds" / "store").as_uri(),
         store_timeout=os.environ.get("STORE_TIMEOUT") or "60",

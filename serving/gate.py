@@ -69,6 +69,8 @@ class Gate:
             self.budget.enter()
             try:
                 self._allowed(scope, found[0])
+                if b"explain=true" in scope["query_string"]:
+                    self._allowed(scope, "explain")
                 if scope["method"] != "POST":
                     raise Problem(405, "Want POST.", [(b"allow", b"POST")])
                 async with asyncio.timeout(self.state.settings.seconds):

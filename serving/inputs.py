@@ -11,9 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta
 
-from rounds.bundle import Sections
 from rounds.decoding import EARLIEST, LATEST, LONGEST, PRINTABLE
-from rounds.definition import ORDER, Definition
+from rounds.definition import ORDER, Definition, Sections
 from rounds.journal import hidden
 from rounds.knobs import Column
 from serving.spelling import category, identifier

@@ -16,8 +16,8 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 
 from rounds import bundle, tracking
-from rounds.bundle import Bundle, Sections
-from rounds.definition import Definition
+from rounds.bundle import Bundle
+from rounds.definition import Definition, Sections
 from rounds.errors import Refused, RegistryError
 from rounds.families import FAMILIES
 from rounds.journal import Answering

@@ -7,8 +7,8 @@ from datetime import date
 import polars as pl
 
 from jobs.sources import SOURCES, chosen
-from rounds.bundle import Sections
 from rounds.decoding import tidy, value
+from rounds.definition import Sections
 from rounds.errors import Refused
 from rounds.files import Reader
 from rounds.knobs import Column, File

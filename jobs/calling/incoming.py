@@ -11,8 +11,7 @@ from jobs.checks import rows
 from jobs.checks.header import match
 from jobs.checks.questions import Questions, questions
 from jobs.checks.uniqueness import ROW
-from rounds.bundle import Sections
-from rounds.definition import ORDER
+from rounds.definition import ORDER, Sections
 from rounds.errors import Refused
 from rounds.knobs import Column, Validate
 from rounds.rules import broken_by, text_of

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from rounds import recorded
-from rounds.bundle import Sections
+from rounds.definition import Sections
 from rounds.journal import FIELDS, Answering, hidden, keyed, place
 from rounds.store import Store
 

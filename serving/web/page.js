@@ -122,13 +122,13 @@ async function reasoned(entry) {
 
 async function upload(file) {
   if (!file) return;
-  if (!schema) return complain_text("No model answers yet, so nothing can be predicted.");
+  if (!schema) return stop("No model answers yet, so nothing can be predicted.");
   quiet();
   const found = read(await file.text(), schema);
   const names = (list) => list.join(", ");
-  if (found.missing.length) return complain_text(`${file.name} has no column ${names(found.missing)}. “Get an empty one” shows what a table looks like.`);
-  if (found.twice.length) return complain_text(`${file.name} has more than one column ${names(found.twice)}; keep one.`);
-  if (!found.rows.length) return complain_text(`${file.name} has no appointments in it.`);
+  if (found.missing.length) return stop(`${file.name} has no column ${names(found.missing)}. “Get an empty one” shows what a table looks like.`);
+  if (found.twice.length) return stop(`${file.name} has more than one column ${names(found.twice)}; keep one.`);
+  if (!found.rows.length) return stop(`${file.name} has no appointments in it.`);
   await uploaded(file.name, found.rows.map((row, at) => ({ row, line: found.lines[at] })), found.ignored, 0);
 }
 
@@ -172,7 +172,7 @@ function complained(error, again) {
   }
 }
 
-const complain_text = (text) => notice(make("p", {}, make("strong", {}, text)));
+const stop = (text) => notice(make("p", {}, make("strong", {}, text)));
 
 function notice(...children) {
   find("trouble").replaceChildren(make("div", { class: "notice wrong" }, ...children));

@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from problems import definition, problem
-from rounds.bundle import Sections
 from rounds.decoding import NULLS, value
-from rounds.definition import Definition
+from rounds.definition import Definition, Sections
 from rounds.knobs import Column
 from serving import about, examples, spelling
 from serving.inputs import Inputs, Wrong

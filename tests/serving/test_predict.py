@@ -108,7 +108,8 @@ class Away:
 def test_histories_that_fail_are_none_and_it_is_said(live: Live) -> None:
     from rounds.pasts import Pasts
 
-    kept, made = Kept(), predictor(kept := Kept())
+    kept = Kept()
+    made = predictor(kept)
     made.pasts = Pasts(Away())
     (found,) = asked(made, Question(live, rows(live, 2)))
     (alone,) = asked(predictor(Kept()), Question(live, rows(live, 2)))

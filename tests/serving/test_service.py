@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.checkout import ROOT
 from tests.serving.running import ONE, Clinic, Service
 
 
@@ -249,3 +252,20 @@ def test_a_store_that_is_gone_costs_the_histories_alone(clinic: Clinic, tmp_path
         assert found["history_as_of"] is None
         assert found["predictions"][0]["history"] == "down"
         assert "no history" in service.ask("/readyz").json["histories"]
+
+
+def test_a_key_opens_what_it_is_for_and_nothing_else(clinic: Clinic, tmp_path: Path) -> None:
+    file, keys = tmp_path / "keys", {}
+    for name in ("predict", "explain", "operate"):
+        command = [sys.executable, "-m", "serving.keys", "new", name, "--file", str(file), "--scopes", name]
+        made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        keys[name] = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    with clinic.copy(tmp_path / "own").serving(KEYS=str(file), HOST="0.0.0.0") as service:
+        service.ready()
+        assert service.predict(ONE, **keys["predict"]).status == 200
+        assert service.predict(ONE, **keys["explain"]).status == 403
+        assert service.predict(ONE, query="?explain=true", **keys["predict"]).status == 403
+        assert service.ask("/metrics", **keys["operate"]).status == 200
+        assert service.ask("/metrics").status == 401
+        unknown = service.predict(ONE, Authorization="Bearer nonsense")
+        assert (unknown.status, unknown.headers["www-authenticate"]) == (401, "Bearer")
