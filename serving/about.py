@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -99,7 +98,7 @@ def version(state: State) -> Version:
     live, pasts, settings = state.live, state.predictor.pasts, state.settings
     durable = settings.journal == "durable"
     return Version(
-        service=importlib.metadata.version("rounds"),
+        service=settings.release,
         problem=settings.problem,
         source=str(settings.model),
         model=live.card.model if live else None,
@@ -132,7 +131,7 @@ def model(live: Live, state: State) -> Model:
         metrics={name: Figure(**each) for name, each in found.get("metrics", {}).items()},
         gates=[Gate(**{name: each[name] for name in Gate.model_fields}) for each in found.get("gates", [])],
         features=list(live.bundle.features),
-        importance=live.bundle.importance,
+        importance=found.get("importance", {}),
         reliability=[_point(each) for each in found.get("curves", {}).get("reliability", [])],
         card=state.card,
     )

@@ -35,6 +35,7 @@ def create_app(settings: Settings) -> Gate:
     app = FastAPI(title=title, lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(404, _not_found)
+    app.add_exception_handler(Exception, _unforeseen)  # it is raised again, and the gate says it to the log
     app.add_exception_handler(405, _not_allowed)
     _probes(app, state)
     _facts(app, state)
@@ -105,6 +106,10 @@ async def _problem(_: Any, error: Any) -> Response:
 
 async def _not_found(_: Any, __: Exception) -> Response:
     return JSONResponse({"error": "There is nothing here; see /docs."}, 404)
+
+
+async def _unforeseen(_: Any, __: Exception) -> Response:
+    return JSONResponse({"error": "Something went wrong here; the log of the service says where."}, 500)
 
 
 async def _not_allowed(_: Any, error: Any) -> Response:

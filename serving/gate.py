@@ -126,6 +126,13 @@ KNOWN = {"/", "/healthz", "/readyz", "/version", "/model", "/schema", "/metrics"
 
 
 def _problem(error: Exception) -> Problem:
+    """What is answered; the error lets go of the frames that it passed, and so of the body in them."""
+    found = _told(error)
+    error.__traceback__ = error.__context__ = None
+    return found
+
+
+def _told(error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, Denied):

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta
 
 from rounds.decoding import EARLIEST, LATEST, LONGEST, PRINTABLE
-from rounds.definition import ORDER, Definition, Sections
+from rounds.definition import ORDER, Definition
 from rounds.journal import hidden
 from rounds.knobs import Column
 from serving.spelling import category, identifier
@@ -62,7 +62,6 @@ class Inputs:
     """The columns of a bundle that are known at its moment."""
 
     definition: Definition
-    sections: Sections
 
     @cached_property
     def columns(self) -> dict[str, Column]:
@@ -78,7 +77,7 @@ class Inputs:
     @property
     def who(self) -> str:
         """The column that says whose appointment it is."""
-        return self.sections.who
+        return self.definition.sections.who
 
     @cached_property
     def word(self) -> str:

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from rounds import bundle, tracking
 from rounds.bundle import Bundle
-from rounds.definition import Definition, Sections
+from rounds.definition import Definition
 from rounds.errors import Refused, RegistryError
 from rounds.families import FAMILIES
 from rounds.journal import Answering
@@ -114,7 +114,7 @@ class Models:
         if loaded.problem != self.problem:
             raise Refused(f"version {card.version} of {card.model} predicts {loaded.problem}; want {self.problem}.")
         definition = loaded.rebuild()
-        live = Live(card, loaded, definition, Inputs(definition, cast(Sections, definition.sections)))
+        live = Live(card, loaded, definition, Inputs(definition))
         test(live)
         return live
 

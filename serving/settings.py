@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import re
 from collections.abc import Mapping
@@ -50,6 +51,7 @@ class Settings:
     watch: float  # seconds between two looks at the registry and at the published histories
     drain: float  # seconds during which a service that was told to end goes on answering
     log: str
+    release: str
 
 
 def read(environment: Mapping[str, str] | None = None) -> Settings:
@@ -77,6 +79,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         watch=_seconds(given, "WATCH", 5.0),
         drain=_seconds(given, "DRAIN", 1.0),
         log=_one_of(given, "LOG", "text", "json"),
+        release=given.get("ROUNDS_VERSION") or importlib.metadata.version("rounds"),  # an image is not installed
     )
 
 

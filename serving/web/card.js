@@ -72,10 +72,10 @@ function features(model) {
   const found = Object.entries(model.importance).sort((one, other) => other[1] - one[1]);
   if (!found.length) return null;
   const row = ([name, share]) => [words(name), make("span", { class: "meter" },
-    make("meter", { min: 0, max: found[0][1], value: share, "aria-hidden": "true" }), percent(share, 1))];
-  const titles = ["Feature", "Share of the gain"];
+    make("meter", { min: 0, max: found[0][1], value: Math.max(share, 0), "aria-hidden": "true" }), share.toFixed(3))];
+  const titles = ["Feature", "AUC lost without it"];
   return panel("What it looks at",
-    table("The features that say most", titles, found.slice(0, 8).map(row)),
+    table("How much worse the model ranks when a feature is shuffled", titles, found.slice(0, 8).map(row)),
     found.length > 8 ? make("details", {}, make("summary", {}, `${found.length - 8} more`),
       table("The other features", titles, found.slice(8).map(row))) : null);
 }

@@ -2,7 +2,7 @@
 
 import { counted, draw, percent } from "./elements.js";
 
-const [LEFT, RIGHT, TOP, BOTTOM] = [44, 12, 14, 34];
+const [LEFT, RIGHT, TOP, BOTTOM] = [44, 18, 14, 34];
 const SINGLE = 80; // bars of their own; a longer list is an outline
 
 export function riskChart(risks, model, width) {

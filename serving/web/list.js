@@ -12,38 +12,40 @@ export function telling(schema) {
   return [...of("identifier"), ...days];
 }
 
-export function heads(schema) {
+export function heads(entries, schema) {
   const own = telling(schema).map((name, at) => make("th", { scope: "col", class: at ? "wide" : null }, schema.properties[name].title));
   return make("tr", {}, make("th", { scope: "col", class: "number" }, "Rank"), make("th", { scope: "col" }, "Risk"),
-    own, make("th", { scope: "col", class: "wide" }, "Notes"), make("th", { scope: "col" }, "Reasons"));
+    own, noted(entries) ? make("th", { scope: "col", class: "wide" }, "Notes") : null, make("th", { scope: "col" }, "Reasons"));
 }
+
+const noted = (entries) => entries.some(({ said }) => notes(said));
 
 // The rows up to `most`, with the line between those to call and the others.
 export function rows(entries, schema, model, most, why) {
   const names = telling(schema);
   const called = entries.filter((entry) => entry.said.call).length;
-  const wide = names.length + 4;
-  const found = entries.slice(0, most).map((entry, at) => row(entry, at + 1, names, why));
-  if (called <= most) found.splice(called, 0, line(called, entries.length, model, wide));
+  const note = noted(entries);
+  const found = entries.slice(0, most).map((entry, at) => row(entry, at + 1, names, note, why));
+  if (called <= most) found.splice(called, 0, line(called, model, names.length + (note ? 4 : 3)));
   return found;
 }
 
-function line(called, all, model, wide) {
+function line(called, model, wide) {
   const text = called
     ? `Capacity line: the ${counted(called, "appointment")} above it to call, risk ${percent(model.threshold, 1)} or more`
     : `Capacity line: nobody to call, no risk reaches ${percent(model.threshold, 1)}`;
   return make("tr", { class: "line" }, make("td", { colspan: wide }, make("span", {}, text)));
 }
 
-function row(entry, rank, names, why) {
+function row(entry, rank, names, note, why) {
   const { said } = entry;
   const button = make("button", { type: "button", class: "plain why", "aria-expanded": "false", "aria-label": `Why, rank ${rank}` }, "Why");
-  const shown = names.map((name, at) => make(at ? "td" : "th", { scope: at ? null : "row", class: at ? "wide" : null }, told(entry.row[name])));
+  const shown = names.map((name, at) => make(at ? "td" : "th", { scope: at ? null : "row", class: at ? "wide" : null }, moment(entry.row[name])));
   const found = make("tr", { class: said.call ? "call" : null, "data-id": said.id },
     make("td", { class: "number" }, String(rank)),
     make("td", { class: "risk" }, make("span", { class: "share" }, risk(said.probability)), gauge(said), chip(said.band),
       said.call ? make("span", { class: "unseen" }, ", to call") : null),
-    shown, make("td", { class: "wide" }, notes(said)), make("td", {}, button));
+    shown, note ? make("td", { class: "wide" }, notes(said)) : null, make("td", {}, button));
   button.addEventListener("click", () => why(entry, rank, found, button));
   return found;
 }
@@ -53,6 +55,9 @@ export const told = (given) => {
   if (typeof given === "boolean") return given ? "yes" : "no";
   return String(given).replace(/^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*$/, "$1 $2");
 };
+
+// A day stays on one line.
+const moment = (given) => (/^\d{4}-\d\d-\d\d/.test(given ?? "") ? make("span", { class: "day" }, told(given)) : told(given));
 
 const chip = (band) => make("span", { class: `chip ${band}` }, band);
 

@@ -32,7 +32,7 @@ async function start() {
 }
 
 function showCard() {
-  if (model) find("card").replaceChildren(...card(model, Math.min(find("card").clientWidth - 40, 520)));
+  if (model) find("card").replaceChildren(...card(model, Math.max(Math.min(find("card").clientWidth - 42, 490), 240)));
 }
 
 // Sends what is new; a list is answered by one model, so where that changed meanwhile the whole list is asked again.
@@ -69,7 +69,7 @@ function show() {
   find("result").hidden = !entries.length;
   if (!entries.length) return;
   find("tiles").replaceChildren(...tiles(entries, model, answered));
-  find("heads").replaceChildren(heads(schema));
+  find("heads").replaceChildren(heads(shown, schema));
   find("rows").replaceChildren(...rows(shown, schema, model, most, why));
   find("more").hidden = shown.length <= most;
   find("more").textContent = `Show ${Math.min(PAGE, shown.length - most)} more of ${shown.length.toLocaleString("en")}`;
@@ -100,7 +100,7 @@ async function why(entry, rank, row, button) {
     row.after(reasons(entry, schema, entry.reasons, row.children.length, id));
     button.setAttribute("aria-expanded", "true");
     button.setAttribute("aria-controls", id);
-    say(`Rank ${rank}: ${entry.reasons.map((reason) => `${reason.text}: ${reason.effect}`).join("; ")}.`);
+    speak(`Rank ${rank}: ${entry.reasons.map((reason) => `${reason.text}: ${reason.effect}`).join("; ")}.`);
   } catch (error) {
     complained(error);
   } finally {
@@ -182,6 +182,9 @@ function notice(...children) {
 const quiet = () => find("trouble").replaceChildren();
 
 const say = (text) => { find("status").textContent = text; };
+
+// What is seen elsewhere on the page, for those who hear it.
+const speak = (text) => { find("spoken").textContent = text; };
 
 function kept() {
   const names = Object.keys(schema.properties);

@@ -24,7 +24,7 @@ NOSHOW = problem("noshow")
 def inputs(moment: str = "day_before") -> Inputs:
     when = NOSHOW.when.model_copy(update={"moment": moment})
     sections = Sections(NOSHOW.columns, NOSHOW.who, when, NOSHOW.outcome, NOSHOW.features)
-    return Inputs(Definition(sections, definition("noshow", "features").features), sections)
+    return Inputs(Definition(sections, definition("noshow", "features").features))
 
 
 def read(**changes: Any) -> Any:

@@ -1,0 +1,1 @@
+"""What the service is measured against: each a server of its own that answers with the same model."""

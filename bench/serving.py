@@ -1,0 +1,140 @@
+"""The service beside its floor, on this machine alone: answers a second and how late the last one in a hundred is.
+
+Needs wrk. Each server is asked for some seconds over 1, 8 and 32 connections; then one list of 100,000 appointments.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.measure import show
+from bench.steps import STEPS, WELL, python
+from rounds.settings import ROOT
+
+SECONDS = 5
+CONNECTIONS = (1, 8, 32)
+MANY = 100_000
+FLOOR, OURS = 8141, 8142
+
+
+def prepare(place: Path) -> dict[str, str]:
+    """A champion and published histories in a place of their own."""
+    environment = {
+        **os.environ,
+        "STORE": (place / "store").as_uri(),
+        "TMPDIR": str(place),
+        "MLFLOW_TRACKING_URI": f"sqlite:///{place / 'mlflow.db'}",
+        "CACHE": str(place / "cache"),
+        "JOURNAL_FOLDER": str(place / "journal"),
+    }
+    for step in (*STEPS, "publish"):
+        command = [python(step), "-m", f"jobs.{step}", "--problem", "noshow", "--run", "bench"]
+        ended = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if ended.returncode not in WELL:
+            sys.exit(ended.stdout.decode())
+    return environment
+
+
+@contextmanager
+def served(command: list[str], environment: dict[str, str], url: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(url).close()
+                break
+            except urllib.error.HTTPError as error:
+                if error.code in {404, 405}:
+                    break
+            except OSError:
+                pass
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def loaded(url: str, body: bytes, connections: int, place: Path) -> tuple[float, float]:
+    """Answers a second, and milliseconds within which 99 of 100 came."""
+    (place / "body.json").write_bytes(body)
+    script = (
+        'wrk.method="POST"\nwrk.headers["Content-Type"]="application/json"\n'
+        f'local f=io.open("{place / "body.json"}")\nwrk.body=f:read("*a")\nf:close()\n'
+    )
+    (place / "post.lua").write_text(script, encoding="ascii")
+    asked = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--latency", "-s", str(place / "post.lua"), url]
+    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in told:
+        sys.exit(told)
+    found = re.search(r"99%\s+([0-9.]+)(us|ms|s)", told)
+    rate = re.search(r"Requests/sec:\s+([0-9.]+)", told)
+    assert found is not None and rate is not None
+    return float(rate[1]), float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
+
+
+def ask(url: str, body: bytes | None = None) -> Any:
+    with urllib.request.urlopen(url, body) as answer:
+        return json.loads(answer.read())
+
+
+def line(name: str, found: dict[int, tuple[float, float]], wanted: str = "") -> tuple[str, str, str]:
+    return name, "  ".join(f"{rate:,.0f} ({late:.1f} ms)" for rate, late in found.values()), wanted
+
+
+def memory(process: subprocess.Popen[bytes]) -> str:
+    text = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    return ", ".join(f"{int(each) / 1024:.0f} MB" for each in re.findall(r"Vm(?:HWM|RSS):\s+(\d+)", text))
+
+
+def main() -> None:
+    if shutil.which("wrk") is None:
+        sys.exit("wrk is not installed; on Debian and Ubuntu: apt-get install wrk")
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        environment, rows = prepare(place), []
+        url = f"http://127.0.0.1:{OURS}"
+        own = {**environment, "PORT": str(OURS), "DRAIN": "0.1"}
+        with served([python("serve"), "-m", "serving"], own, f"{url}/readyz") as process:
+            example = ask(f"{url}/schema")["examples"][0]
+            one = json.dumps({"appointments": [example]}).encode()
+            ours = {count: loaded(f"{url}/predict", one, count, place) for count in CONNECTIONS}
+            why = {count: loaded(f"{url}/predict?explain=true", one, count, place) for count in CONNECTIONS}
+            many = json.dumps({"appointments": [{**example, "patient_id": str(at)} for at in range(MANY)]}).encode()
+            begun = time.perf_counter()
+            ask(f"{url}/predict", many)
+            rows.append((f"{MANY:,} appointments at once", f"{time.perf_counter() - begun:.2f} s", "at most 2 s"))
+            rows.append(("memory, the most and now", memory(process), "at most 350 MB"))
+            features = ask(f"{url}/model")["features"]
+        begun = time.perf_counter()
+        with served([python("serve"), "-m", "serving"], own, f"{url}/readyz"):
+            rows.append(("ready, with the bundle in its cache", f"{time.perf_counter() - begun:.2f} s", "under 2 s"))
+        (bundle,) = (place / "cache" / "bundles").iterdir()
+        url, raw = f"http://127.0.0.1:{FLOOR}", json.dumps({"features": [1.0] * len(features)}).encode()
+        with served(
+            [sys.executable, "-m", "bench.peers.floor", str(bundle), str(FLOOR)], environment, f"{url}/predict"
+        ):
+            floor = {count: loaded(f"{url}/predict", raw, count, place) for count in CONNECTIONS}
+        share = "  ".join(f"{ours[count][0] / floor[count][0]:.2f}" for count in CONNECTIONS)
+        rows.insert(0, line("floor", floor))
+        rows.insert(1, line("the service, durable journal", ours))
+        rows.insert(2, ("the service, as a share of the floor", share, "0.6  1.5  3"))
+        rows.insert(3, line("the service, with reasons", why, "at least 300"))
+        show(f"answers a second (p99) over {', '.join(map(str, CONNECTIONS))} connections", rows)
+
+
+if __name__ == "__main__":
+    main()
