@@ -48,7 +48,8 @@ def test_end_reaches_the_whole_family(tmp_path: Path) -> None:
 
 
 def test_one_that_is_interrupted_may_tidy_up_even_if_we_ignore_interrupts(tmp_path: Path) -> None:
-    program = "import time\ntry:\n print('up', flush=True)\n time.sleep(600)\nexcept KeyboardInterrupt: open('tidy', 'w')"
+    program = "import time\ntry:\n print('up', flush=True)\n time.sleep(600)\nexcept KeyboardInterrupt:\n"
+    program += " open('tidy', 'w')"
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with (
