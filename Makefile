@@ -57,7 +57,12 @@ up: images ## the whole system in Docker: Postgres, a store, MLflow, Airflow
 	@$(PYTHON) images/passwords.py --tell .env
 
 down: ## stop what `make up` started; its data stays
+	@docker compose stop
+	@docker ps --all --quiet --filter network=rounds_default --filter label=rounds.step | xargs -r docker rm --force
 	@docker compose down
+
+sweep: ## remove containers of steps that nobody waits for any more; the next step does it too
+	@$(IN) airflow -- sh -c 'cd dags && exec python -m launch.janitor'
 
 images: export UV = $(shell sed -n 's/^UV = "\(.*\)"/\1/p' dags/launch/environment.py)
 images: export REPOSITORY = $(shell git remote get-url origin 2>/dev/null | sed 's|//[^/]*@|//|')
@@ -90,4 +95,4 @@ clean: ## remove environments, logs and caches; finished runs in .rounds/store s
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train cluster-train all data ui serve up down images setup test test-all check bench clean
+.PHONY: help demo train cluster-train all data ui serve up down sweep images setup test test-all check bench clean

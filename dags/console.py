@@ -60,7 +60,9 @@ def train(problem: str, parameters: Mapping[str, Any]) -> int:
     command = [*airflow(), "dags", "test", f"train_{problem}", "--conf", given]
     last: deque[str] = deque(maxlen=TAIL)
     told = False
-    with _log(f"train_{problem}") as log, child.started(command, environment.ROOT, _settings()) as process:
+    # Interrupted, not killed: so a step's container or pod ends with it.
+    start = child.started(command, environment.ROOT, _settings(), last=signal.SIGINT)
+    with _log(f"train_{problem}") as log, start as process:
         for line in child.lines(process):
             log.write(f"{line}\n")
             event = read(line)

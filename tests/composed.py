@@ -105,6 +105,9 @@ def system(folder: Path) -> Iterator[System]:
         made.compose("up", "--detach", "--wait")
         yield made
     finally:
+        made.compose("stop", "--timeout", "5", check=False)
+        if left := made.steps():
+            subprocess.run(["docker", "rm", "--force", *left], capture_output=True)
         made.compose("down", "--volumes", "--timeout", "5", check=False)
 
 

@@ -52,6 +52,7 @@ spec:
   selector: {app: servers}
   ports: [{name: store, port: 7070}, {name: mlflow, port: 5000}]
 """
+NEEDS = {"cpu": 2, "memory": "4Gi", "scratch": "4Gi", "minutes": 10}
 IMAGES = ("ingest", "validate", "features", "tune", "train", "evaluate", "register", "mlflow")
 
 
@@ -102,7 +103,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
         made.kubectl("wait", "--for=condition=Ready", "pod/servers", "--timeout=120s")
         made.kubectl("exec", "servers", "-c", "store", "--", "mkdir", "/data/rounds")
         address = f"http://servers.{made.name}.svc"
-        settings = made.settings(every={"cpu": 2, "memory": "4Gi", "scratch": "4Gi", "minutes": 10})
+        settings = made.settings(dict.fromkeys(IMAGES, NEEDS))
         settings |= {"REGISTRY": registry, "TAG": tag, "STORE": "s3://rounds/store", "AWS_REGION": "us-east-1"}
         settings |= {"AWS_ENDPOINT_URL": f"{address}:7070", "AWS_ALLOW_HTTP": "true"}
         settings |= {"MLFLOW_TRACKING_URI": f"{address}:5000"}

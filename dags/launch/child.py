@@ -72,6 +72,8 @@ def _bond(last: signal.Signals) -> Callable[[], None] | None:
 
 
 def _die_with(parent: int, prctl: Callable[[int, int], int], last: signal.Signals) -> None:
+    if last == signal.SIGINT:  # a shell lets what it starts in the background ignore it
+        signal.signal(last, signal.SIG_DFL)
     prctl(PR_SET_PDEATHSIG, last)
     if os.getppid() != parent:  # it died before we asked
         os.kill(os.getpid(), signal.SIGKILL)

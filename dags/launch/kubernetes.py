@@ -171,16 +171,23 @@ class Pod(KubernetesPodOperator):
         """The pod as it ended; its lines go to the log as they come."""
         seen, pause = "", 0.1
         while True:
-            with contextlib.suppress(HTTPError, k8s.ApiException):  # the pod's own state says whether it is over
-                for moment, line in self._lines(seen):
-                    seen, pause = moment, 0.1
-                    last.append(line)
-                    log.info("%s", line)
+            told = self._tell(seen, last)
             found = self.pod_manager.read_pod(self.pod)
             if pods.ended(found):
+                self._tell(told, last)  # what came while the cluster could not be asked
                 return found
+            pause = 0.1 if told != seen else min(2 * pause, 5)
+            seen = told
             time.sleep(pause)
-            pause = min(2 * pause, 5)
+
+    def _tell(self, seen: str, last: deque[str]) -> str:
+        """Log the lines after the moment `seen`, until the stream ends or breaks, and answer the last one's moment."""
+        with contextlib.suppress(HTTPError, k8s.ApiException):  # the pod's own state says whether it is over
+            for moment, line in self._lines(seen):
+                seen = moment
+                last.append(line)
+                log.info("%s", line)
+        return seen
 
     def _lines(self, seen: str) -> Iterator[tuple[str, str]]:
         """The step's lines with their moments, from the first one after `seen` on, until its container ends."""

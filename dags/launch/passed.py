@@ -13,6 +13,7 @@ HERE_PREFIXES = ("LC_", "SSL_CERT_")
 SECRETS = frozenset(
     {
         "AWS_ACCESS_KEY_ID",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
         "AWS_SECRET_ACCESS_KEY",
         "AWS_SESSION_TOKEN",
         "HISTORY",  # its URL may hold a password

@@ -14,6 +14,7 @@ import yaml
 
 from tests.checkout import ROOT
 
+SECRET = {"AWS_SECRET_ACCESS_KEY": "s3cret-word"}
 MANIFEST = ROOT / "helm/steps.yaml"
 DOCKERFILE = (
     'FROM python:3.13-slim-trixie\nCOPY {step}.py /step.py\nUSER 10001\nENTRYPOINT ["python", "-u", "/step.py"]\n'
@@ -36,14 +37,15 @@ class Namespace:
         """Of the account that Airflow's workers have, and of nobody with more rights."""
         return self.folder / "kubeconfig"
 
-    def make(self) -> None:
+    def make(self, **secret: str) -> None:
         """All that helm/steps.yaml says but its quota and limits, which a test asks for by name."""
         for one in self.manifests():
             if one["kind"] not in {"ResourceQuota", "LimitRange"}:
                 kubectl("apply", "-f", "-", given=json.dumps(one))
         for account in ("airflow-worker", "airflow-triggerer"):
             self.kubectl("create", "serviceaccount", account)
-        self.kubectl("create", "secret", "generic", "rounds-step", "--from-literal=AWS_SECRET_ACCESS_KEY=s3cret-word")
+        words = [f"--from-literal={name}={word}" for name, word in (secret or SECRET).items()]
+        self.kubectl("create", "secret", "generic", "rounds-step", *words)
         found = json.loads(kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
         found["users"][0]["user"] = {"token": self.kubectl("create", "token", "airflow-worker").strip()}
         self.kubeconfig.write_text(json.dumps(found))
@@ -68,8 +70,11 @@ class Namespace:
             (self.folder / "Dockerfile").write_text(DOCKERFILE.format(step=step))
             build = ["docker", "build", "--quiet", "--tag", self.image(step), str(self.folder)]
             subprocess.run(build, check=True, capture_output=True)
+        self.load(*map(self.image, programs))
+
+    def load(self, *images: str) -> None:
         if load := os.environ.get("ROUNDS_LOAD"):
-            subprocess.run([*shlex.split(load), *map(self.image, programs)], check=True)
+            subprocess.run([*shlex.split(load), *images], check=True)
 
     def image(self, step: str) -> str:
         return f"{self.name}/{step}:1"

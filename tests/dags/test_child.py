@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -44,3 +45,19 @@ def test_end_reaches_the_whole_family(tmp_path: Path) -> None:
     assert process.returncode == -15
     until(lambda: not running(grandchild))
     child.end(process)  # twice is no harm
+
+
+def test_one_that_is_interrupted_may_tidy_up_even_if_we_ignore_interrupts(tmp_path: Path) -> None:
+    program = "import time\ntry:\n print('up', flush=True)\n time.sleep(600)\nexcept KeyboardInterrupt:\n"
+    program += " open('tidy', 'w')"
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with (
+            pytest.raises(ZeroDivisionError),
+            child.started([sys.executable, "-c", program], tmp_path, os.environ, last=signal.SIGINT) as process,
+        ):
+            assert next(child.lines(process)) == "up"
+            raise ZeroDivisionError
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "tidy").exists()

@@ -8,6 +8,10 @@
 {{- include "serving.name" . | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
+{{- define "serving.name.test" -}}
+{{- include "serving.name.short" . }}-predicts
+{{- end }}
+
 {{- define "serving.selector" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
 app.kubernetes.io/instance: {{ .Release.Name }}
