@@ -81,7 +81,7 @@ test-all: ## run every test: wants Docker, and a cluster that KUBECONFIG names
 check: ## lint, format and types
 	@$(IN) dev airflow -- ruff check .
 	@$(IN) dev -- ruff format --check .
-	@$(IN) dev -- mypy --strict rounds problems jobs
+	@$(IN) dev -- mypy --strict rounds problems jobs serving
 	@MYPYPATH=dags $(IN) dev -- mypy --strict --python-executable .rounds/envs/airflow/bin/python \
 		--disable-error-code import-untyped dags
 	@$(IN) dev -- shellcheck .ci/run

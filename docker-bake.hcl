@@ -12,9 +12,10 @@ group "default" { targets = ["image"] }
 
 target "image" {
   name       = image
-  matrix     = { image = ["ingest", "validate", "features", "tune", "train", "evaluate", "register", "publish", "score", "airflow", "mlflow"] }
-  dockerfile = "images/${image}/Dockerfile"
+  matrix     = { image = ["ingest", "validate", "features", "tune", "train", "evaluate", "register", "publish", "score", "serving", "airflow", "mlflow"] }
+  dockerfile = image == "serving" ? "serving/Dockerfile" : "images/${image}/Dockerfile"
   contexts   = { base = "target:base", groups = "target:groups", packages = "target:packages", source = "target:source" }
+  args       = { VERSION = VERSION }
   tags       = ["${REGISTRY}/${image}:${TAG}"]
   output     = [PUSH == "" ? "type=docker" : "type=registry"]
   labels = { # not in a Dockerfile: so a new commit makes no layer anew

@@ -6,6 +6,8 @@ Passwords are made once and kept; the words that are given replace their older s
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import os
 import secrets
 import sys
@@ -28,7 +30,9 @@ MADE: dict[str, Callable[[], str]] = {
     "AIRFLOW_JWT_SECRET": word,
     "AIRFLOW_PASSWORD": word,
     "AIRFLOW_SECRET_KEY": word,
+    "JOURNAL_KEY": word,
     "MLFLOW_DATABASE_PASSWORD": word,
+    "SERVING_KEY": word,
     "STORE_PASSWORD": word,
 }
 
@@ -37,12 +41,22 @@ def write(path: Path, given: dict[str, str]) -> None:
     kept = read(path) if path.exists() else {}
     made = {name: make() for name, make in MADE.items() if not kept.get(name)}
     found = {**kept, **made, **given, "DOCKER_GROUP": str(SOCKET.stat().st_gid if SOCKET.exists() else 0)}
+    found["KEYS_FOLDER"] = str(path.resolve().parent / ".rounds" / "keys")
     text = "".join(f"{name}={value}\n" for name, value in sorted(found.items()))
+    keys(Path(found["KEYS_FOLDER"]), found["SERVING_KEY"])
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
     new.replace(path)
+
+
+def keys(folder: Path, plain: str) -> None:
+    """What the service sees of its callers' key: a hash, so it may be read by whoever it runs as."""
+    folder.mkdir(parents=True, exist_ok=True)
+    known = {"name": "compose", "hash": f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"}
+    (folder / "keys").write_text(json.dumps({**known, "scopes": ["explain", "predict"]}) + "\n", encoding="utf-8")
+    (folder / "keys").chmod(0o644)
 
 
 def read(path: Path) -> dict[str, str]:
@@ -53,8 +67,12 @@ def read(path: Path) -> dict[str, str]:
 def tell(path: Path) -> None:
     found = read(path)
     airflow, mlflow = found.get("AIRFLOW_PORT", "8080"), found.get("MLFLOW_PORT", "5000")
+    serving = found.get("SERVING_PORT", "8000")
     print(f"Airflow: http://127.0.0.1:{airflow} (user admin; the password is AIRFLOW_PASSWORD in {path})")
     print(f"MLflow:  http://127.0.0.1:{mlflow}")
+    print(
+        f"Service: http://127.0.0.1:{serving} (the key is SERVING_KEY in {path}; it answers once there is a champion)"
+    )
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def system(folder: Path) -> Iterator[System]:
     """Up from nothing; gone, with its data, afterwards."""
     made = System(f"rounds-{secrets.token_hex(4)}", folder / ".env", folder / "override.yml")
     words = [f"{name}={os.environ[name]}" for name in SETTINGS if name in os.environ]
-    words += [f"{name}={free()}" for name in ("AIRFLOW_PORT", "MLFLOW_PORT", "STORE_PORT")]
+    words += [f"{name}={free()}" for name in ("AIRFLOW_PORT", "MLFLOW_PORT", "SERVING_PORT", "STORE_PORT")]
     subprocess.run([sys.executable, ROOT / "images/passwords.py", made.env, *words], check=True)
     try:
         made.compose("up", "--detach", "--wait")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 from tests import composed, told
 from tests.checkout import ROOT
 from tests.composed import System
+from tests.serving.running import ONE
 
 DAG = "train_noshow"
 pytestmark = pytest.mark.docker
@@ -77,6 +81,20 @@ def test_a_run_through_the_api_says_what_processes_say(system: System, token: st
     assert set(states.values()) == {"success"}
     assert told.of("equal", {**os.environ, **system.store}) == in_processes
     assert system.steps() == [], "no container is left"
+
+
+def test_the_service_answers_from_the_champion_of_that_run(system: System, token: str, in_processes: Any) -> None:
+    address = f"http://127.0.0.1:{system.settings['SERVING_PORT']}/predict"
+    key = {"Authorization": f"Bearer {system.settings['SERVING_KEY']}", "Content-Type": "application/json"}
+    asked = urllib.request.Request(address, json.dumps({"appointments": [ONE]}).encode(), key)
+    for _ in range(120):
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(asked, timeout=30) as answer:
+            found = json.load(answer)
+            assert found["bundle"] == in_processes["champion"]
+            assert 0 < found["predictions"][0]["probability"] < 1
+            return
+        time.sleep(0.5)
+    raise AssertionError("the service did not take up the champion")
 
 
 def test_a_killed_scheduler_costs_seconds(system: System, token: str) -> None:

@@ -21,6 +21,8 @@ HOLDS = {
     "train": MODELLING,
     "evaluate": MODELLING,
     "register": MODELLING,
+    "publish": {"numpy", "polars"},
+    "score": MODELLING,
 }
 ASKED = {"airflow", "boto3", "dvc", "matplotlib", "pip", "pyarrow", "pytest", "sklearn", "uv"}.union(*HOLDS.values())
 LOOK = """
