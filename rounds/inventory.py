@@ -70,7 +70,7 @@ class Run:
 
 def problems(store: Store, only: str | None = None) -> list[str]:
     """The problems that have something in the store, or the one that was asked for."""
-    found = store.folders("")
+    found = [name for name in store.folders("") if not name.startswith(".")]  # such as Airflow's logs
     if only is not None and only not in found:
         raise Refused(f"nothing of a problem '{only}' lies in {store.url} (found: {_list(found)}).")
     return found if only is None else [only]

@@ -1,4 +1,4 @@
-"""Airflow's task logs in the store, under `{STORE}/logs/`, whether that is a folder or a bucket."""
+"""Airflow's task logs in the store, under `{STORE}/.logs/`, whether that is a folder or a bucket."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class StoreLogs:
 
 
 def _store() -> Any:
-    address = os.environ["STORE"].rstrip("/") + "/logs"
+    address = os.environ["STORE"].rstrip("/") + "/.logs"
     if address.startswith("file:"):
         return LocalStore.from_url(address, mkdir=True)
     plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() in {"true", "1", "yes", "on"}  # as the steps read it

@@ -46,7 +46,7 @@ def told(folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
 def test_a_log_comes_back_whole(tmp_path: Path) -> None:
     done = told(tmp_path, STORE=(tmp_path / "a store").as_uri())
     assert f'FOUND[["{TRY}", "{TRY}.trigger.7.log"], ["one two after a pause", "waited"]]' in done.stdout, done.stderr
-    assert (tmp_path / "a store/logs" / TRY).is_file()
+    assert (tmp_path / "a store/.logs" / TRY).is_file()
 
 
 def test_a_store_that_is_down_fails_no_task(tmp_path: Path) -> None:
