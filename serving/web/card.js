@@ -13,7 +13,8 @@ const FIGURES = {
 const SHARES = new Set(["ece", "precision_at_capacity", "recall_at_capacity"]);
 
 export function card(model, width) {
-  return [facts(model), figures(model), reliability(model, width), gates(model), features(model), told(model)].filter(Boolean);
+  const all = [facts(model), figures(model), reliability(model, width), gates(model), features(model), told(model)];
+  return all.filter(Boolean);
 }
 
 function facts(model) {
@@ -28,17 +29,19 @@ function facts(model) {
     ["To call", `from ${percent(model.threshold, 1)} on, for a capacity of ${percent(model.capacity)}`],
     ["Bundle", make("code", { title: model.bundle }, model.bundle.slice(0, 12))],
   ];
-  return make("dl", { class: "card facts" }, pairs.map(([name, said]) => make("div", {}, make("dt", {}, name), make("dd", {}, said))));
+  return make("dl", { class: "card facts" },
+    pairs.map(([name, said]) => make("div", {}, make("dt", {}, name), make("dd", {}, said))));
 }
 
 function figures(model) {
   const shown = Object.keys(FIGURES).filter((name) => model.metrics[name]);
   const rest = Object.keys(model.metrics).filter((name) => !FIGURES[name]);
   if (!shown.length && !rest.length) return null;
+  const those = (names, caption) =>
+    table(caption, ["Figure", "Value", "95% interval"], names.map((name) => figure(name, model)));
   return panel("How good it was found to be",
-    table("On appointments that it had not seen, with 95% intervals", ["Figure", "Value", "95% interval"], shown.map((name) => figure(name, model))),
-    rest.length ? make("details", {}, make("summary", {}, "All other figures"),
-      table("The other figures", ["Figure", "Value", "95% interval"], rest.map((name) => figure(name, model)))) : null);
+    those(shown, "On appointments that it had not seen, with 95% intervals"),
+    rest.length ? folded("All other figures", those(rest, "The other figures")) : null);
 }
 
 function figure(name, model) {
@@ -53,36 +56,45 @@ function reliability(model, width) {
   const points = model.reliability;
   if (!points.length) return null;
   const rows = points.map((point) => [percent(point.predicted, 1), percent(point.observed, 1),
-    point.low === null ? "–" : `${percent(point.low, 1)} – ${percent(point.high, 1)}`, point.rows.toLocaleString("en")]);
+    point.low === null ? "–" : `${percent(point.low, 1)} – ${percent(point.high, 1)}`,
+    point.rows.toLocaleString("en")]);
   return panel("How far it can be believed",
     make("figure", { class: "chart" }, reliabilityChart(points, width),
-      make("figcaption", { class: "quiet" }, "Each point is a group of like risks; bars are 95% intervals. On the dashed line, what was predicted happened.")),
-    make("details", {}, make("summary", {}, "The figures of this plot"),
+      make("figcaption", { class: "quiet" }, "Each point is a group of like risks; bars are 95% intervals. " +
+        "On the dashed line, what was predicted happened.")),
+    folded("The figures of this plot",
       table("Predicted and observed", ["Predicted", "Observed", "95% interval", "Appointments"], rows)));
 }
 
 function gates(model) {
   if (!model.gates.length) return null;
-  const rows = model.gates.map((gate) => [words(gate.gate), gate.value === null ? "–" : String(Number(gate.value.toPrecision(3))), gate.bound,
-    make("span", { class: `chip ${gate.verdict === "pass" ? "low" : "high"}` }, gate.verdict)]);
-  return panel("What it had to pass", table("Gates before its release", ["Gate", "Value", "Wanted", "Verdict"], rows));
+  const row = ({ gate, value, bound, verdict }) => [
+    words(gate), value === null ? "–" : String(Number(value.toPrecision(3))), bound,
+    make("span", { class: `chip ${verdict === "pass" ? "low" : "high"}` }, verdict),
+  ];
+  return panel("What it had to pass",
+    table("Gates before its release", ["Gate", "Value", "Wanted", "Verdict"], model.gates.map(row)));
 }
 
 function features(model) {
   const found = Object.entries(model.importance).sort((one, other) => other[1] - one[1]);
   if (!found.length) return null;
   const row = ([name, share]) => [words(name), make("span", { class: "meter" },
-    make("meter", { min: 0, max: found[0][1], value: Math.max(share, 0), "aria-hidden": "true" }), share.toFixed(3))];
+    make("meter", { min: 0, max: found[0][1], value: Math.max(share, 0), "aria-hidden": "true" }),
+    share.toFixed(3))];
   const titles = ["Feature", "AUC lost without it"];
   return panel("What it looks at",
     table("How much worse the model ranks when a feature is shuffled", titles, found.slice(0, 8).map(row)),
-    found.length > 8 ? make("details", {}, make("summary", {}, `${found.length - 8} more`),
-      table("The other features", titles, found.slice(8).map(row))) : null);
+    found.length > 8
+      ? folded(`${found.length - 8} more`, table("The other features", titles, found.slice(8).map(row))) : null);
 }
 
 function told(model) {
-  return make("details", { class: "card prose" }, make("summary", {}, make("h3", {}, "What it is for, and what not")), prose(model.card));
+  const title = make("h3", {}, "What it is for, and what not");
+  return make("details", { class: "card prose" }, make("summary", {}, title), prose(model.card));
 }
+
+const folded = (title, ...children) => make("details", {}, make("summary", {}, title), ...children);
 
 const panel = (title, ...children) => make("div", { class: "card" }, make("h3", {}, title), ...children);
 
@@ -97,12 +109,14 @@ function table(caption, heads, rows) {
 export function prose(text) {
   return text.split(/\n\s*\n/).map((block) => {
     const head = block.match(/^(#+)\s+(.*)/);
-    if (head) return make(head[1].length > 1 ? "h4" : "p", head[1].length > 1 ? {} : { class: "strong" }, head[2]);
+    if (head) return head[1].length > 1 ? make("h4", {}, head[2]) : make("p", { class: "strong" }, head[2]);
     const items = block.split(/\n(?=- )/);
-    if (items.every((item) => item.startsWith("- "))) return make("ul", {}, items.map((item) => make("li", {}, inline(item.slice(2)))));
-    return make("p", {}, inline(block));
+    if (items.some((item) => !item.startsWith("- "))) return make("p", {}, inline(block));
+    return make("ul", {}, items.map((item) => make("li", {}, inline(item.slice(2)))));
   });
 }
 
-const inline = (text) => text.split(/(\*\*[^*]+\*\*|`[^`]+`)/).map((part) =>
-  part.startsWith("**") ? make("strong", {}, part.slice(2, -2)) : part.startsWith("`") ? make("code", {}, part.slice(1, -1)) : part);
+const inline = (text) => text.split(/(\*\*[^*]+\*\*|`[^`]+`)/).map((part) => {
+  if (part.startsWith("**")) return make("strong", {}, part.slice(2, -2));
+  return part.startsWith("`") ? make("code", {}, part.slice(1, -1)) : part;
+});

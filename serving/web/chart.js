@@ -11,18 +11,24 @@ export function riskChart(risks, model, width) {
   const x = (at) => LEFT + (at / risks.length) * (width - LEFT - RIGHT);
   const y = (share) => height - BOTTOM - (share / top) * (height - TOP - BOTTOM);
   const called = risks.filter((share) => share >= model.threshold).length;
-  return draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-labelledby": "risk-told" },
-    draw("title", { id: "risk-told" }, `${told(risks)} ${counted(called, "lies", "lie")} above the capacity line at ${percent(model.threshold, 1)}.`),
+  const limit = percent(model.threshold, 1);
+  return drawing("risk-told", width, height,
+    `${told(risks)} ${counted(called, "lies", "lie")} above the capacity line at ${limit}.`,
     zones(model.bands, top, y, width),
     scale(top, y, width),
     risks.length <= SINGLE ? bars(risks, called, x, y) : outlines(risks, called, x, y),
     draw("line", { class: "capacity", x1: LEFT, x2: width - RIGHT, y1: y(model.threshold), y2: y(model.threshold) }),
     draw("text", { class: "capacity-told", x: width - RIGHT - 4, y: y(model.threshold) - 6, "text-anchor": "end" },
-      `capacity: call from ${percent(model.threshold, 1)} on`),
+      `capacity: call from ${limit} on`),
     draw("text", { x: LEFT, y: height - 12 }, "riskiest"),
     draw("text", { x: width - RIGHT, y: height - 12, "text-anchor": "end" }, counted(risks.length, "appointment")),
   );
 }
+
+// A drawing is told in a sentence to whoever does not see it.
+const drawing = (id, width, height, sentence, ...parts) =>
+  draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-labelledby": id },
+    draw("title", { id }, sentence), ...parts);
 
 const told = (risks) =>
   `${counted(risks.length, "appointment")} by risk, from ${percent(risks[0])} down to ${percent(risks.at(-1))}.`;
@@ -30,7 +36,8 @@ const told = (risks) =>
 function zones(bands, top, y, width) {
   const edges = [["low", 0, bands.low], ["medium", bands.low, bands.high], ["high", bands.high, top]];
   return edges.map(([name, from, to]) =>
-    draw("rect", { class: `zone ${name}`, x: LEFT, y: y(to), width: width - LEFT - RIGHT, height: y(from) - y(to) }));
+    draw("rect", { class: `zone ${name}`, x: LEFT, y: y(to), width: width - LEFT - RIGHT,
+      height: Math.max(y(from) - y(to), 0) }));
 }
 
 function bars(risks, called, x, y) {
@@ -51,9 +58,9 @@ function outline(risks, from, to, x, y) {
   const stride = Math.max(1, Math.floor(risks.length / 800));
   let path = `M${x(from)} ${y(0)}`;
   for (let at = from; at < to; at += stride) {
-    path += `L${x(at).toFixed(1)} ${y(risks[at]).toFixed(1)}L${x(Math.min(at + stride, to)).toFixed(1)} ${y(risks[at]).toFixed(1)}`;
+    path += `H${x(at).toFixed(1)}V${y(risks[at]).toFixed(1)}H${x(Math.min(at + stride, to)).toFixed(1)}`;
   }
-  return `${path}L${x(to)} ${y(0)}Z`;
+  return `${path}V${y(0)}Z`;
 }
 
 function scale(top, y, width) {
@@ -76,17 +83,18 @@ export function reliabilityChart(points, width) {
   const x = (share) => LEFT + (share / top) * (width - LEFT - RIGHT);
   const y = (share) => height - BOTTOM - 14 - (share / top) * (height - TOP - BOTTOM - 14);
   const farthest = Math.max(...points.map((point) => Math.abs(point.predicted - point.observed)));
-  return draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-labelledby": "reliability-told" },
-    draw("title", { id: "reliability-told" },
-      `Predicted against observed for ${counted(points.length, "group")} of appointments; the farthest is ` +
-      `${percent(farthest, 1)} off. The figures are in the table below.`),
+  return drawing("reliability-told", width, height,
+    `Predicted against observed for ${counted(points.length, "group")} of appointments; the farthest is ` +
+      `${percent(farthest, 1)} off. The figures are in the table below.`,
     scale(top, y, width),
-    ticks(top).map((share) => draw("text", { x: x(share), y: y(0) + 18, "text-anchor": "middle" }, percent(share))),
+    ticks(top).map((share) =>
+      draw("text", { x: x(share), y: y(0) + 18, "text-anchor": "middle" }, percent(share))),
     draw("line", { class: "ideal", x1: x(0), y1: y(0), x2: x(top), y2: y(top) }),
     draw("text", { x: x(top), y: height - 6, "text-anchor": "end" }, "predicted →"),
     draw("text", { x: LEFT + 6, y: TOP + 10 }, "↑ observed"),
     points.map((point) => draw("g", { class: "point" },
-      point.low === null ? null : draw("line", { x1: x(point.predicted), x2: x(point.predicted), y1: y(point.low), y2: y(point.high) }),
+      point.low === null ? null : draw("line",
+        { x1: x(point.predicted), x2: x(point.predicted), y1: y(point.low), y2: y(point.high) }),
       draw("circle", { cx: x(point.predicted), cy: y(point.observed), r: 5 }))),
   );
 }

@@ -8,15 +8,20 @@ export function fields(schema) {
     const needed = schema.required.includes(name);
     const hint = `${name}-hint`;
     return make("div", { class: "field" },
-      make("label", { for: `field-${name}` }, kind.title, needed ? make("span", { class: "needed" }, " (needed)") : null),
-      input(name, kind, { id: `field-${name}`, name, required: needed, autocomplete: "off", "aria-describedby": `${hint} ${name}-wrong` }),
+      make("label", { for: `field-${name}` }, kind.title,
+        needed ? make("span", { class: "needed" }, " (needed)") : null),
+      input(name, kind, {
+        ...{ id: `field-${name}`, name, required: needed, autocomplete: "off" },
+        "aria-describedby": `${hint} ${name}-wrong`,
+      }),
       make("small", { id: hint, class: "quiet" }, brief(kind)),
       make("small", { id: `${name}-wrong`, class: "wrong" }));
   });
 }
 
 function input(name, kind, shared) {
-  const choices = kind["x-type"] === "flag" ? [["yes", "Yes"], ["no", "No"]] : (kind["x-known"] ?? []).map((word) => [word, word]);
+  const known = (kind["x-known"] ?? []).map((word) => [word, word]);
+  const choices = kind["x-type"] === "flag" ? [["yes", "Yes"], ["no", "No"]] : known;
   if (choices.length) {
     const options = [["", "Not known"], ...choices];
     return make("select", shared, options.map(([given, text]) => make("option", { value: given }, text)));
@@ -27,11 +32,8 @@ function input(name, kind, shared) {
   return make("input", { ...shared, type: "text", inputmode: number ? "decimal" : null, spellcheck: "false" });
 }
 
-// The days have their own pickers, and choices speak for themselves.
-function brief(kind) {
-  if (kind["x-type"] === "flag" || kind["x-known"] || ["date", "timestamp"].includes(kind["x-type"])) return "";
-  return kind["x-type"] === "identifier" ? "" : kind.description;
-}
+// Only numbers have bounds to tell; days have their own pickers, and choices speak for themselves.
+const brief = (kind) => (["integer", "number"].includes(kind["x-type"]) ? kind.description : "");
 
 export function typed(form, schema) {
   const pairs = Object.entries(schema.properties).map(([name, kind]) => [name, value(form.elements[name].value, kind)]);

@@ -13,10 +13,12 @@ export function telling(schema) {
 }
 
 export function heads(entries, schema) {
-  const own = telling(schema).map((name, at) => make("th", { scope: "col", class: at ? "wide" : null }, schema.properties[name].title));
-  return make("tr", {}, make("th", { scope: "col", class: "number" }, "Rank"), make("th", { scope: "col" }, "Risk"),
-    own, noted(entries) ? make("th", { scope: "col", class: "wide" }, "Notes") : null, make("th", { scope: "col" }, "Reasons"));
+  const own = telling(schema).map((name, at) => head(schema.properties[name].title, at ? "wide" : null));
+  return make("tr", {}, head("Rank", "number"), head("Risk"), own, noted(entries) ? head("Notes", "wide") : null,
+    head("Reasons"));
 }
+
+const head = (text, name) => make("th", { scope: "col", class: name }, text);
 
 const noted = (entries) => entries.some(({ said }) => notes(said));
 
@@ -31,19 +33,24 @@ export function rows(entries, schema, model, most, why) {
 }
 
 function line(called, model, wide) {
+  const limit = percent(model.threshold, 1);
   const text = called
-    ? `Capacity line: the ${counted(called, "appointment")} above it to call, risk ${percent(model.threshold, 1)} or more`
-    : `Capacity line: nobody to call, no risk reaches ${percent(model.threshold, 1)}`;
+    ? `Capacity line: the ${counted(called, "appointment")} above it to call, risk ${limit} or more`
+    : `Capacity line: nobody to call, no risk reaches ${limit}`;
   return make("tr", { class: "line" }, make("td", { colspan: wide }, make("span", {}, text)));
 }
 
 function row(entry, rank, names, note, why) {
   const { said } = entry;
-  const button = make("button", { type: "button", class: "plain why", "aria-expanded": "false", "aria-label": `Why, rank ${rank}` }, "Why");
-  const shown = names.map((name, at) => make(at ? "td" : "th", { scope: at ? null : "row", class: at ? "wide" : null }, moment(entry.row[name])));
+  const spoken = { "aria-expanded": "false", "aria-label": `Why, rank ${rank}` };
+  const button = make("button", { type: "button", class: "plain why", ...spoken }, "Why");
+  const shown = names.map((name, at) => at
+    ? make("td", { class: "wide" }, moment(entry.row[name]))
+    : make("th", { scope: "row" }, moment(entry.row[name])));
   const found = make("tr", { class: said.call ? "call" : null, "data-id": said.id },
     make("td", { class: "number" }, String(rank)),
-    make("td", { class: "risk" }, make("span", { class: "share" }, risk(said.probability)), gauge(said), chip(said.band),
+    make("td", { class: "risk" },
+      make("span", { class: "share" }, risk(said.probability)), gauge(said), chip(said.band),
       said.call ? make("span", { class: "unseen" }, ", to call") : null),
     shown, note ? make("td", { class: "wide" }, notes(said)) : null, make("td", {}, button));
   button.addEventListener("click", () => why(entry, rank, found, button));
@@ -57,13 +64,15 @@ export const told = (given) => {
 };
 
 // A day stays on one line.
-const moment = (given) => (/^\d{4}-\d\d-\d\d/.test(given ?? "") ? make("span", { class: "day" }, told(given)) : told(given));
+const moment = (given) =>
+  /^\d{4}-\d\d-\d\d/.test(given ?? "") ? make("span", { class: "day" }, told(given)) : told(given);
 
 const chip = (band) => make("span", { class: `chip ${band}` }, band);
 
 function gauge(said) {
+  const bar = (name, width) => draw("rect", { class: name, width, height: 8, rx: 4 });
   return draw("svg", { class: `gauge ${said.band}`, viewBox: "0 0 60 8", width: 60, height: 8, "aria-hidden": "true" },
-    draw("rect", { class: "rail", width: 60, height: 8, rx: 4 }), draw("rect", { class: "level", width: Math.max(60 * said.probability, 3), height: 8, rx: 4 }));
+    bar("rail", 60), bar("level", Math.max(60 * said.probability, 3)));
 }
 
 export function notes(said) {
@@ -75,19 +84,24 @@ export function notes(said) {
 
 // What opens under a row: the reasons, and the appointment as it was given.
 export function reasons(entry, schema, found, wide, id) {
-  const items = found.length
-    ? make("ul", { class: "reasons" }, found.map((reason) => {
-        const up = reason.effect.startsWith("raises");
-        return make("li", { class: up ? "up" : "down" }, make("span", { class: "arrow", "aria-hidden": "true" }, up ? "▲" : "▼"),
-          make("span", {}, make("strong", {}, reason.text), `: ${reason.effect}`));
-      }))
-    : make("p", {}, "Nothing about this appointment moves its risk from the average.");
   const given = Object.entries(entry.row).map(([name, value]) =>
     make("div", {}, make("dt", {}, schema.properties[name]?.title ?? name), make("dd", {}, told(value))));
   const note = notes(entry.said);
-  return make("tr", { class: "opened", id }, make("td", { colspan: wide },
-    make("div", { class: "why-told" }, make("div", {}, make("h4", {}, "Why this risk"), items, note ? make("p", { class: "quiet" }, `Note: ${note}.`) : null),
-      make("div", {}, make("h4", {}, "The appointment"), make("dl", { class: "given" }, given)))));
+  const why = make("div", {}, make("h4", {}, "Why this risk"), items(found),
+    note ? make("p", { class: "quiet" }, `Note: ${note}.`) : null);
+  const what = make("div", {}, make("h4", {}, "The appointment"), make("dl", { class: "given" }, given));
+  return make("tr", { class: "opened", id },
+    make("td", { colspan: wide }, make("div", { class: "why-told" }, why, what)));
+}
+
+function items(found) {
+  if (!found.length) return make("p", {}, "Nothing about this appointment moves its risk from the average.");
+  return make("ul", { class: "reasons" }, found.map(({ text, effect }) => {
+    const up = effect.startsWith("raises");
+    return make("li", { class: up ? "up" : "down" },
+      make("span", { class: "arrow", "aria-hidden": "true" }, up ? "▲" : "▼"),
+      make("span", {}, make("strong", {}, text), `: ${effect}`));
+  }));
 }
 
 export function tiles(entries, model, answered) {
@@ -97,8 +111,9 @@ export function tiles(entries, model, answered) {
   const pairs = [
     ["Appointments", entries.length.toLocaleString("en")],
     ["To call", count((said) => said.call).toLocaleString("en")],
-    ["Expected to be missed", expected.toFixed(expected < 10 ? 1 : 0)],
-    ["Bands", bands.map(([many, band]) => make("span", { class: `chip ${band}` }, `${many} ${band}`))],
+    ["Expected to be missed", expected < 10 ? expected.toFixed(1) : Math.round(expected).toLocaleString("en")],
+    ["Bands", bands.map(([many, band]) =>
+      make("span", { class: `chip ${band}` }, `${many.toLocaleString("en")} ${band}`))],
     ["History known up to", answered.history_as_of ?? "not available"],
   ];
   return pairs.map(([name, said]) => make("div", {}, make("dt", {}, name), make("dd", {}, said)));

@@ -2,10 +2,11 @@
 
 import { card } from "./card.js";
 import { riskChart } from "./chart.js";
-import { counted, find, make, percent, save } from "./elements.js";
+import { counted, find, make, save } from "./elements.js";
 import { complain, fields, fill, typed } from "./form.js";
-import { PAGE, heads, notes, reasons, rows, telling, tiles } from "./list.js";
-import { ask, key, Refused } from "./service.js";
+import { PAGE, heads, notes, reasons, rows, tiles } from "./list.js";
+import { complained, notice, quiet, say, speak, stop } from "./notices.js";
+import { ask, key } from "./service.js";
 import { read, written } from "./sheet.js";
 
 let schema = null;
@@ -27,29 +28,32 @@ async function start() {
   find("title").textContent = model.title;
   find("answering").textContent = `${model.name}, version ${model.version}`;
   find("fields").replaceChildren(...fields(schema));
-  find("file-hint").textContent = `A table as CSV, one appointment a line, with at least ${schema.required.join(" and ")}. It goes to this service and nowhere else.`;
+  find("file-hint").textContent =
+    `A table as CSV, one appointment a line, with at least ${schema.required.join(" and ")}. ` +
+    "It goes to this service and nowhere else.";
   showCard();
 }
 
 function showCard() {
-  if (model) find("card").replaceChildren(...card(model, Math.max(Math.min(find("card").clientWidth - 42, 490), 240)));
+  const width = Math.max(Math.min(find("card").clientWidth - 42, 490), 240);
+  if (model) find("card").replaceChildren(...card(model, width));
 }
 
-// Sends what is new; a list is answered by one model, so where that changed meanwhile the whole list is asked again.
-async function predict(news, { quietly = false } = {}) {
+// Sends what is new; a list is answered by one model, so where that changed meanwhile all of it is asked about again.
+async function predict(news, before, { quietly = false } = {}) {
   if (busy || !news.length) return false;
   busy = true;
   say(`Asking about ${counted(news.length, "appointment")}…`);
   try {
     let found = await told(news);
-    if (entries.length && found.bundle !== answered.bundle) {
-      news = [...entries, ...news];
-      entries = [];
+    if (before.length && found.bundle !== answered.bundle) {
+      [news, before] = [[...before, ...news], []];
       found = await told(news);
     }
     if (found.bundle !== model.bundle) await start();
-    const said = news.map((entry, at) => ({ ...entry, said: found.predictions[at] }));
-    [answered, entries] = [found, [...entries, ...said].sort((one, other) => other.said.probability - one.said.probability)];
+    const said = news.map((entry, at) => ({ row: entry.row, line: entry.line, said: found.predictions[at] }));
+    entries = [...before, ...said].sort((one, other) => other.said.probability - one.said.probability);
+    answered = found;
   } finally {
     busy = false;
     say("");
@@ -83,7 +87,8 @@ function showRisk() {
   const width = figure.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
   const risks = entries.map((entry) => entry.said.probability);
   figure.replaceChildren(riskChart(risks, model, Math.max(width, 240)),
-    make("figcaption", { class: "quiet" }, "The list from the riskiest on. Those above the capacity line are the ones to call."));
+    make("figcaption", { class: "quiet" },
+      "The list from the riskiest on. Those above the capacity line are the ones to call."));
 }
 
 async function why(entry, rank, row, button) {
@@ -126,70 +131,55 @@ async function upload(file) {
   quiet();
   const found = read(await file.text(), schema);
   const names = (list) => list.join(", ");
-  if (found.missing.length) return stop(`${file.name} has no column ${names(found.missing)}. “Get an empty one” shows what a table looks like.`);
-  if (found.twice.length) return stop(`${file.name} has more than one column ${names(found.twice)}; keep one.`);
   if (!found.rows.length) return stop(`${file.name} has no appointments in it.`);
-  await uploaded(file.name, found.rows.map((row, at) => ({ row, line: found.lines[at] })), found.ignored, 0);
+  if (found.missing.length) {
+    return stop(`${file.name} has no column ${names(found.missing)}. ` +
+      "“Get an empty one” shows what a table looks like.");
+  }
+  if (found.twice.length) return stop(`${file.name} has more than one column ${names(found.twice)}; keep one.`);
+  const news = found.rows.map((row, at) => ({ row, line: found.lines[at] }));
+  return uploaded(file.name, news, found.ignored, 0);
 }
 
 async function uploaded(name, news, ignored, left) {
-  const before = entries;
-  entries = [];
+  most = PAGE;
   try {
-    await predict(news);
-    const more = [left ? `${counted(left, "line")} left out` : "", ignored.length ? `columns not used: ${ignored.join(", ")}` : ""].filter(Boolean);
-    if (more.length) say(`${find("status").textContent} ${more.join("; ")}.`.replace(/\. (\w)/, (_, letter) => `. ${letter.toUpperCase()}`));
+    if (!(await predict(news, []))) return;
   } catch (error) {
-    entries = before;
     wrong(error, name, news, ignored, left);
+    return;
   }
+  const more = [];
+  if (left) more.push(`${counted(left, "line")} left out.`);
+  if (ignored.length) more.push(`Columns not used: ${ignored.join(", ")}.`);
+  say([find("status").textContent, ...more].join(" "));
 }
 
 // Says for each line what is wrong with it; a list is answered whole, so the wrong ones are left out or mended.
 function wrong(error, name, news, ignored, left) {
   const faults = (error.fields ?? []).filter((fault) => news[fault.row]);
   if (!faults.length) return complained(error);
-  const items = faults.map((fault) => make("li", {}, `Line ${news[fault.row].line}, ${fault.field || "the appointment"}: `,
-    "value" in fault ? make("code", {}, JSON.stringify(fault.value)) : "missing", `; want ${fault.wanted}.`));
+  const items = faults.map((fault) =>
+    make("li", {}, `Line ${news[fault.row].line}, ${fault.field || "the appointment"}: `,
+      "value" in fault ? make("code", {}, JSON.stringify(fault.value)) : "missing", `; want ${fault.wanted}.`));
   const out = new Set(faults.map((fault) => fault.row));
-  const without = make("button", { type: "button", onclick: () => {
+  const onclick = () => {
     quiet();
     uploaded(name, news.filter((_, at) => !out.has(at)), ignored, left + out.size);
-  } }, `Go on without ${out.size === 1 ? "this line" : `these ${out.size} lines`}`);
-  notice(make("p", {}, make("strong", {}, `${name} was not predicted: some lines cannot be right.`)), make("ul", {}, items),
-    out.size < news.length ? without : null);
+  };
+  const these = out.size === 1 ? "this line" : `these ${out.size} lines`;
+  notice(make("p", {}, make("strong", {}, `${name} was not predicted: some lines cannot be right.`)),
+    make("ul", {}, items),
+    out.size < news.length ? make("button", { type: "button", onclick }, `Go on without ${these}`) : "");
 }
-
-function complained(error, again) {
-  if (!(error instanceof Refused)) throw error;
-  const text = [make("p", {}, make("strong", {}, error.message))];
-  for (const fault of error.fields.filter((each) => each.wanted)) text.push(make("p", {}, `${fault.field || "What was sent"}: want ${fault.wanted}.`));
-  if (again) text.push(make("button", { type: "button", onclick: () => { quiet(); again(); } }, "Try again"));
-  notice(...text);
-  if (error.status === 401 || error.status === 403) {
-    find("access").open = true;
-    find("key").focus();
-  }
-}
-
-const stop = (text) => notice(make("p", {}, make("strong", {}, text)));
-
-function notice(...children) {
-  find("trouble").replaceChildren(make("div", { class: "notice wrong" }, ...children));
-  find("trouble").focus({ preventScroll: false });
-}
-
-const quiet = () => find("trouble").replaceChildren();
-
-const say = (text) => { find("status").textContent = text; };
-
-// What is seen elsewhere on the page, for those who hear it.
-const speak = (text) => { find("spoken").textContent = text; };
 
 function kept() {
   const names = Object.keys(schema.properties);
-  const table = entries.map(({ row, said }, at) =>
-    [at + 1, said.probability.toFixed(4), said.band, said.call ? "yes" : "no", ...names.map((name) => row[name]), notes(said), said.id]);
+  const table = entries.map(({ row, said }, at) => [
+    ...[at + 1, said.probability.toFixed(4), said.band, said.call ? "yes" : "no"],
+    ...names.map((name) => row[name]),
+    ...[notes(said), said.id],
+  ]);
   save("list.csv", written([["rank", "risk", "band", "call", ...names, "notes", "prediction"], ...table]));
 }
 
@@ -216,7 +206,7 @@ function listen() {
     quiet();
     complain(form, []);
     try {
-      if (await predict([{ row: typed(form, schema) }], { quietly: true })) form.reset();
+      if (await predict([{ row: typed(form, schema) }], entries, { quietly: true })) form.reset();
     } catch (error) {
       if (!complain(form, error.fields ?? [])) complained(error);
     }
@@ -225,8 +215,18 @@ function listen() {
   find("only").addEventListener("change", show);
   find("more").addEventListener("click", () => { most += PAGE; show(); });
   find("save").addEventListener("click", kept);
-  find("print").addEventListener("click", () => { most = entries.length; show(); window.print(); });
-  find("clear").addEventListener("click", () => { [entries, most] = [[], PAGE]; quiet(); show(); say("The list is empty."); find("file").focus(); });
+  find("print").addEventListener("click", () => {
+    most = entries.length;
+    show();
+    window.print();
+  });
+  find("clear").addEventListener("click", () => {
+    [entries, most] = [[], PAGE];
+    quiet();
+    show();
+    say("The list is empty.");
+    find("file").focus();
+  });
   find("key-form").addEventListener("submit", (event) => {
     event.preventDefault();
     key.set(find("key").value.trim());
@@ -234,7 +234,11 @@ function listen() {
     quiet();
     say(key.get() ? "The key is used from now on." : "No key is sent any more.");
   });
-  find("forget").addEventListener("click", () => { key.set(""); find("key").value = ""; say("No key is sent any more."); });
+  find("forget").addEventListener("click", () => {
+    key.set("");
+    find("key").value = "";
+    say("No key is sent any more.");
+  });
   new ResizeObserver(() => { showRisk(); showCard(); }).observe(find("main"));
 }
 

@@ -80,9 +80,9 @@ export function value(cell, kind) {
 
 const READERS = {
   integer: (text) => (/^-?\d{1,15}(\.0+)?$/.test(text) ? Number(text) : text),
-  number: (text) => (/^-?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,3})?$/i.test(text) ? Number(text) : text),
+  number: (text) => (/^-?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,4})?$/i.test(text) && isFinite(text) ? Number(text) : text),
   flag: (text) => ({ ...FLAGS, ...NOT })[text.toLowerCase()] ?? text,
-  date: (text) => (/^\d{4}-\d\d-\d\d[T ]00:00(:00(\.0+)?)?(Z|[+-]\d\d:?\d\d)?$/.test(text) ? text.slice(0, 10) : text),
+  date: (text) => (/^\d{4}-\d\d-\d\d[T ]00:00:00(\.0+)?(Z|[+-]\d\d:?\d\d)?$/.test(text) ? text.slice(0, 10) : text),
   timestamp: (text) => text.replace(/^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?!:)/, "$1T$2:00").replace(" ", "T"),
 };
 

@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from rounds.decoding import READERS
 from serving.keys import main as keys
-from tests.serving.running import ONE, Clinic, Service
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-QUIET = ("gpu", "background-networking", "component-update", "sync", "default-apps", "extensions")
-ARGUMENTS = ["--no-sandbox", "--no-first-run", *(f"--disable-{word}" for word in QUIET)]
-COLUMNS = {
-    "patient_id": "PatientId",
-    "sex": "Gender",
-    "scheduled_day": "ScheduledDay",
-    "appointment_day": "AppointmentDay",
-}
-LEADS = {"2026-03-30T08:00:00Z": 30, "2026-03-12T09:30:00Z": 62, "2026-01-12T09:30:00Z": 19}
-
-
-def table(*rows: dict[str, Any], mark: str = ",") -> bytes:
-    """These appointments as a spreadsheet writes them, with the columns of the raw table and the outcome."""
-    out = io.StringIO()
-    out.write("\ufeff")
-    names = [name for name in ONE if name != "appointment_id"]
-    writer = csv.writer(out, delimiter=mark)
-    writer.writerow([*(COLUMNS.get(name, name) for name in names), "No-show"])
-    writer.writerows([*(row.get(name, "") for name in names), "No"] for row in rows)
-    return out.getvalue().encode()
-
-
-APPOINTMENTS = [
-    {**ONE, "patient_id": f"10{at}", "scheduled_day": day, "age": LEADS[day]} for at, day in enumerate(LEADS)
-]
+from tests.serving.browsing import APPOINTMENTS, ARGUMENTS, CHROMIUM, CONTRAST, home, table, upload, uploaded
+from tests.serving.running import Clinic, Service
 
 
 @pytest.fixture(scope="module")
@@ -77,22 +51,6 @@ def page(browser: Browser, service: Service) -> Iterator[Page]:
     context.close()
     assert [text for text in said if "422" not in text and "404" not in text] == []
     assert asked == {f"127.0.0.1:{service.port}"}
-
-
-def home(page: Page, service: Service) -> None:
-    page.goto(f"http://127.0.0.1:{service.port}/")
-    page.wait_for_selector("#card dl")
-
-
-def upload(page: Page, content: bytes, name: str = "tomorrow.csv") -> None:
-    page.set_input_files("#file", {"name": name, "mimeType": "text/csv", "buffer": content})
-
-
-def uploaded(page: Page, count: int, content: bytes) -> list[str]:
-    """The patients of the list, from the first row on."""
-    upload(page, content)
-    page.locator("#rows tr[data-id]").nth(count - 1).wait_for()
-    return [text.strip() for text in page.locator("#rows tr[data-id] th").all_text_contents()]
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
@@ -166,6 +124,37 @@ def test_a_wrong_line_is_named_and_can_be_left_out(page: Page) -> None:
     page.wait_for_selector("#rows tr[data-id]")
     assert page.locator("#rows tr[data-id]").count() == 2
     assert "1 line left out" in page.locator("#status").inner_text()
+
+
+CELLS = {
+    "integer": ["62", "62.0", "-1", "007", "6 2", "1e3", "62.5", "12345678901234567890", "x"],
+    "number": ["1.5", ".5", "-2.", "1e3", "1E-2", "1e999", "0x10", "1,5"],
+    "flag": ["1", "0.0", "Yes", "f", "TRUE", "maybe", "2"],
+    "date": ["2026-03-30", "2026-03-30T00:00:00Z", "2026-03-30 00:00:00", "2026-03-30T12:00:00Z", "30.3.2026"],
+}
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_a_cell_means_what_it_means_to_the_pipeline(page: Page, kind: str) -> None:
+    """What the pipeline cannot read stays as it was written, so that the service refuses it by name."""
+    wanted = pl.DataFrame({"cell": CELLS[kind]}).select(READERS[kind](pl.col("cell")).alias("cell"))["cell"].to_list()
+    said = page.evaluate(
+        "async ([cells, kind]) => { const { value } = await import('/web/sheet.js');"
+        " return cells.map(cell => value(` ${cell} `, { 'x-type': kind })); }",
+        [CELLS[kind], kind],
+    )
+    read = [str(each) if kind == "date" and each else each for each in wanted]
+    assert said == [cell if each is None else each for cell, each in zip(CELLS[kind], read, strict=True)]
+
+
+def test_records_are_told_apart_as_spreadsheets_write_them(page: Page) -> None:
+    text = 'a;b\r\n"one; ""two""\nthree";4\r\n\r\n5;\n'
+    said = page.evaluate("async text => (await import('/web/sheet.js')).records(text)", text)
+    assert said == [
+        {"line": 1, "cells": ["a", "b"]},
+        {"line": 2, "cells": ['one; "two"\nthree', "4"]},
+        {"line": 5, "cells": ["5", ""]},
+    ]
 
 
 def test_a_table_without_the_days_is_told_so_and_nothing_is_sent(page: Page) -> None:
@@ -283,23 +272,3 @@ def test_a_key_is_asked_for_used_and_gone_with_the_tab(
         home(other, service)
         assert other.evaluate("sessionStorage.length") == 0
         context.close()
-
-
-CONTRAST = """() => {
-  const parts = (color) => (color.match(/[\\d.]+/g) ?? []).map(Number);
-  const ground = (it) => {
-    for (let at = it; at; at = at.parentElement) {
-      const [r, g, b, a = 1] = parts(getComputedStyle(at).backgroundColor);
-      if (a === 1 && r !== undefined) return [r, g, b];
-    }
-    return [255, 255, 255];
-  };
-  const light = (rgb) => rgb.map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, at) => sum + v * [0.2126, 0.7152, 0.0722][at], 0);
-  const words = [...document.querySelectorAll('body *')].filter((it) => it.checkVisibility() && !it.closest('svg')
-    && [...it.childNodes].some((node) => node.nodeType === 3 && node.data.trim()));
-  return words.filter((it) => {
-    const [one, other] = [light(parts(getComputedStyle(it).color)), light(ground(it))].sort((a, b) => b - a);
-    return (one + 0.05) / (other + 0.05) < 4.5;
-  }).map((it) => `${it.tagName} ${it.className} ${it.textContent.slice(0, 30)}`);
-}"""
