@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -99,6 +99,20 @@ class Definition:
             values[visits], values[missed], values[last_day], values[last_missed] = known
         # Adding 0.0 makes a negative zero positive, as on a table.
         return array("f", [feature + 0.0 for feature in self.evaluate(values, Numbers).values()])
+
+    def columns(self, values: Mapping[str, Sequence[Any]]) -> dict[str, Array]:
+        """The numbers of many requests, a column each: every value is read as `numbers` reads it."""
+        found = {}
+        for name, number in self._numbers:
+            read = {value: number(value) for value in set(values[name])}
+            kind = np.float64 if self.readable[name].type == "number" else np.int64
+            found[name] = np.array([read[value] for value in values[name]], kind)
+        return found
+
+    def moments(self, columns: Mapping[str, Array]) -> Array:
+        """Their cut-off days."""
+        booked, happens = (columns[name] // units for name, units in self._days)
+        return self.cutoffs(booked, happens)
 
     def cutoff(self, booked: int, happens: int) -> int:
         """The first day whose outcomes are not known at the moment; the moment itself is on that day."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, Literal, NamedTuple
@@ -33,12 +33,15 @@ class Answering(NamedTuple):
 
 def keyed(value: str, key: bytes) -> str:
     """An identifier as the journal holds it: equal for equal identifiers, and nobody's without the key."""
-    return hashlib.blake2b(value.encode(), key=_short(key), digest_size=16).hexdigest()
+    found = _begun(key).copy()
+    found.update(value.encode())
+    return found.hexdigest()
 
 
 @cache
-def _short(key: bytes) -> bytes:
-    return hashlib.sha256(key).digest()
+def _begun(key: bytes) -> hashlib.blake2b:
+    """Copied for each identifier: that takes half of what beginning anew does."""
+    return hashlib.blake2b(key=hashlib.sha256(key).digest(), digest_size=16)
 
 
 def hidden(columns: Mapping[str, Column], who: str) -> list[str]:
@@ -53,6 +56,17 @@ def given(asked: Mapping[str, Any], hide: Iterable[str], who: str, key: bytes) -
         if kept.get(name) is not None:
             kept[name] = keyed(str(kept[name]), key)
     return kept
+
+
+def columns_given(
+    asked: Mapping[str, Sequence[Any]], hide: Iterable[str], who: str, key: bytes
+) -> Iterator[dict[str, Any]]:
+    """What `given` makes of each row, of columns."""
+    kept = {name: values for name, values in asked.items() if name != who}
+    for name in hide:
+        kept[name] = [None if value is None else keyed(str(value), key) for value in kept[name]]
+    names = tuple(kept)
+    return (dict(zip(names, row, strict=True)) for row in zip(*kept.values(), strict=True))
 
 
 def record(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
-from msgspec import UNSET, Meta
+from msgspec import UNSET, Meta, Raw
 
 from rounds.decoding import EARLIEST, LATEST, LONGEST, PRINTABLE
 from rounds.definition import ORDER, Definition
@@ -96,6 +97,14 @@ class Inputs:
         except (msgspec.DecodeError, _Fault, UnicodeDecodeError):
             return self._again(body)
 
+    def read_many(self, bodies: Sequence[Raw]) -> list[Any] | None:
+        """As `read` reads each, in less time; None where not all are right, and `read` says what is wrong."""
+        try:
+            found = self._decoders.decode(b"[%b]" % b",".join(bodies))
+            return [self._checked(row) for row in found] if len(found) == len(bodies) else None
+        except (msgspec.DecodeError, _Fault, UnicodeDecodeError):
+            return None
+
     def _again(self, body: bytes) -> Any:
         """What was not read at once: with its whole numbers as such where they were written 62.0, or not at all."""
         try:
@@ -121,14 +130,18 @@ class Inputs:
     def ready(self, row: Any) -> Asked:
         """What `read` gave, as the model wants it."""
         values = msgspec.structs.asdict(row)
-        unknown = [name for name, known in self._known if values[name] is not None and values[name] not in known]
+        unknown = [name for name, known in self.known if values[name] is not None and values[name] not in known]
         return Asked(values, unknown, {word: values[name] for word, name in self._entities})
+
+    def columns_of(self, rows: Sequence[Any]) -> dict[str, list[Any]]:
+        """What `read` gave for some rows, a column each."""
+        return {name: list(map(attrgetter(name), rows)) for name in self.columns}
 
     def _checked(self, row: Any) -> Any:
         for name, clean in self._texts:
             value = getattr(row, name)
-            if value is not None:
-                setattr(row, name, clean(value))
+            if value is not None and (text := clean(value)) is not value:
+                setattr(row, name, text)
         for name in self._days:
             value = getattr(row, name)
             if value is not None and not FIRST <= value.year <= LAST:
@@ -141,6 +154,10 @@ class Inputs:
     @cached_property
     def _decoder(self) -> Any:
         return msgspec.json.Decoder(self._model)
+
+    @cached_property
+    def _decoders(self) -> Any:
+        return msgspec.json.Decoder(list[self._model])  # type: ignore[name-defined]
 
     @cached_property
     def _model(self) -> Any:
@@ -159,7 +176,8 @@ class Inputs:
         ]
 
     @cached_property
-    def _known(self) -> list[tuple[str, frozenset[str]]]:
+    def known(self) -> list[tuple[str, frozenset[str]]]:
+        """The categories that the model knows, for each column that has a list of them."""
         return [(name, frozenset(column.within)) for name, column in self.columns.items() if column.within is not None]
 
     @cached_property
@@ -214,7 +232,7 @@ def _bounded(column: Column) -> Any:
 
 def _day(value: Any) -> datetime.date:
     if isinstance(value, datetime.datetime):
-        return (value.astimezone(datetime.UTC) if value.tzinfo else value).date()
+        return (value.astimezone(datetime.UTC) if value.tzinfo not in (None, datetime.UTC) else value).date()
     day: datetime.date = value
     return day
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
@@ -19,14 +19,15 @@ from rounds.errors import HistoryError, Refused
 from rounds.history import Past
 from rounds.journal import Known
 from rounds.pasts import Pasts
+from serving import lists
 from serving.batches import Batches
 from serving.inputs import Asked
 from serving.metrics import Metrics
 from serving.models import Live
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
-ROWS = 256  # at once: a long list takes turns with the single questions of others
-LINES = 4096  # of a long list that are brought to disk at once
+ROWS = 256  # at once; more of them are a long list, which has a thread to itself
+LINES = 4096  # of a long list that are scored and brought to disk at once
 THREAD = 0.001  # seconds that the disk takes, from which on it is waited for in a thread
 
 
@@ -57,7 +58,6 @@ class Question:
 
     live: Live
     rows: Sequence[Any]  # as `Inputs.read` gives them
-    part: bool = False  # of a long list, whose asker sees to the journal
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,6 @@ class Answer:
     predictions: list[Prediction]
     matrix: Array
     as_of: str | None
-    records: Sequence[dict[str, Any]] = ()  # that are not on disk yet
 
 
 class Predictor:
@@ -76,26 +75,50 @@ class Predictor:
         self.pasts: Pasts | None = None
         self.remote = False  # whether a look at the histories may block
         self._key, self._slow = key, 0.0
+        self._list = asyncio.Lock()  # one list at a time, so that single questions wait for one thread and not for ten
         self._batches: Batches[Question, Answer] = Batches(self._work, lambda question: len(question.rows), ROWS)
 
     async def answer(self, question: Question) -> Answer:
-        """A long list goes through in parts, all of them by one model, and to the disk in larger ones."""
+        """A long list goes through in parts, all of them by one model."""
         rows, live = question.rows, question.live
         if len(rows) <= ROWS:
             return await self._batches.ask(question)
         predictions: list[Prediction] = []
-        waiting: list[dict[str, Any]] = []
         parts, as_of = [], None
-        for start in range(0, len(rows), ROWS):
-            answer = await self._batches.ask(Question(live, rows[start : start + ROWS], part=True))
+        for start in range(0, len(rows), LINES):
+            async with self._list:
+                answer = await asyncio.to_thread(self._part, live, rows[start : start + LINES])
+            self.metrics.answered(answer.predictions)
+            if answer.as_of is None:
+                self.metrics.history_down.inc(len(answer.predictions))
             predictions += answer.predictions
             parts.append(answer.matrix)
-            waiting += answer.records
             as_of = answer.as_of
-            if len(waiting) >= LINES or len(predictions) == len(rows):
-                await asyncio.to_thread(self.journal.append, waiting)
-                waiting = []
         return Answer(predictions, np.concatenate(parts), as_of)
+
+    def _part(self, live: Live, rows: Sequence[Any]) -> Answer:
+        """Some rows of a long list, answered and on disk."""
+        found = lists.score(live, rows, self.pasts)
+        strange, there, who = lists.unknown(live, found), found.as_of is not None, live.inputs.word
+        bands, line, none = self.bands.of, live.threshold, list[Any]()  # which is every row's, and nobody adds to it
+        known = found.known.get(who, [False] * len(rows))
+        predictions = [
+            Prediction(
+                id,
+                score,
+                bands(score),
+                score >= line,
+                "down" if not there else "known" if seen else "unknown",
+                strange.get(at, none),
+                none,
+            )
+            for at, (id, score, seen) in enumerate(zip(_ids(len(rows)), found.scores, known, strict=True))
+        ]
+        name, hide = live.inputs.who, live.inputs.hidden
+        given = lines.columns_given(found.values, hide, name, self._key)
+        records = self._records(live, found.values[name], given, predictions, found.matrix, found.as_of)
+        self.journal.append(records)
+        return Answer(predictions, found.matrix, found.as_of)
 
     async def _work(self, questions: Sequence[Question]) -> list[Answer]:
         """A model at a time: while one takes over from another, both may have questions."""
@@ -104,21 +127,17 @@ class Predictor:
         for live in dict.fromkeys(question.live for question in questions):
             mine = [(at, question) for at, question in enumerate(questions) if question.live is live]
             rows = [live.inputs.ready(row) for _, question in mine for row in question.rows]
-            answer, start = await self._rows(live, rows), 0
+            (answer, records), start = await self._rows(live, rows), 0
+            waiting += records
             for at, question in mine:
                 part = slice(start, start + len(question.rows))
-                mind = answer.records[part]
-                if not question.part:
-                    waiting += mind
-                answers[at] = Answer(
-                    answer.predictions[part], answer.matrix[part], answer.as_of, mind if question.part else ()
-                )
+                answers[at] = Answer(answer.predictions[part], answer.matrix[part], answer.as_of)
                 start = part.stop
-        if waiting:
-            await self._commit(waiting)
+        await self._commit(waiting)
         return [answers[at] for at in range(len(questions))]
 
-    async def _rows(self, live: Live, rows: list[Asked]) -> Answer:
+    async def _rows(self, live: Live, rows: list[Asked]) -> tuple[Answer, list[dict[str, Any]]]:
+        """The answers, and their records, which are not on disk yet."""
         pasts, as_of = await self._look(live, rows)
         numbers = live.definition.numbers
         matrix = np.frombuffer(
@@ -130,7 +149,10 @@ class Predictor:
             for each in zip(rows, pasts, scores, _ids(len(rows)), strict=True)
         ]
         self.metrics.answered(predictions)
-        return Answer(predictions, matrix, as_of, self._records(live, rows, predictions, matrix, as_of))
+        name, hide = live.inputs.who, live.inputs.hidden
+        given = [lines.given(row.values, hide, name, self._key) for row in rows]
+        records = self._records(live, [row.values[name] for row in rows], given, predictions, matrix, as_of)
+        return Answer(predictions, matrix, as_of), records
 
     async def _commit(self, records: list[dict[str, Any]]) -> None:
         """In a thread where the disk is slow, so that others are read meanwhile; where it is quick that costs more."""
@@ -169,24 +191,29 @@ class Predictor:
         return Prediction(id, score, self.bands.of(score), score >= live.threshold, known, unknown, [])
 
     def _records(
-        self, live: Live, rows: list[Asked], predictions: list[Prediction], matrix: Array, as_of: str | None
+        self,
+        live: Live,
+        whose: Iterable[str | None],
+        given: Iterable[dict[str, Any]],
+        predictions: list[Prediction],
+        matrix: Array,
+        as_of: str | None,
     ) -> list[dict[str, Any]]:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        who, hide, key = live.inputs.who, live.inputs.hidden, self._key
+        at, key = datetime.now(UTC).isoformat(timespec="milliseconds"), self._key
         return [
             lines.record(
                 live.answering,
                 id=said.id,
                 at=at,
-                who=None if (name := row.values[who]) is None else lines.keyed(name, key),
-                input=lines.given(row.values, hide, who, key),
+                who=None if name is None else lines.keyed(name, key),
+                input=input,
                 features=features,
                 score=said.probability,
                 band=said.band,
                 history_as_of=as_of,
                 history=said.history,
             )
-            for row, said, features in zip(rows, predictions, matrix.tolist(), strict=True)
+            for name, input, said, features in zip(whose, given, predictions, matrix.tolist(), strict=True)
         ]
 
 
