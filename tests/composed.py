@@ -107,7 +107,7 @@ def system(folder: Path) -> Iterator[System]:
     finally:
         made.compose("stop", "--timeout", "5", check=False)
         if left := made.steps():
-            subprocess.run(["docker", "rm", "--force", *left], capture_output=True)
+            subprocess.run(["docker", "rm", "--force", "--volumes", *left], capture_output=True)
         made.compose("down", "--volumes", "--timeout", "5", check=False)
 
 

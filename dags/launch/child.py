@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 PR_SET_PDEATHSIG = 1
+TIDY = 30  # seconds that a child which was asked to end may take
 
 
 @contextlib.contextmanager
@@ -45,6 +46,9 @@ def started(
             yield process
         except BaseException:
             end(process, last)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(TIDY)
+            end(process, signal.SIGKILL)
             raise
 
 

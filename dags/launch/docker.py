@@ -88,10 +88,11 @@ class Container(BaseOperator):
     def _seen_through(self, last: deque[str]) -> dict[str, Any]:
         """Start it and follow it to its end: the state in which the engine has it then."""
         docker, container = self._docker, self._container
+        if self._stopped:  # while the image was fetched
+            raise engine.gone(self.task_id)
         stream = docker.attach(container, stdout=True, stderr=True, stream=True)
-        if not self._stopped:
-            with engine.fitting(self.task_id):
-                docker.start(container)
+        with engine.fitting(self.task_id):
+            docker.start(container)
         for line in _lines(stream):
             last.append(line)
             log.info("%s", line)

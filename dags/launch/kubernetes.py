@@ -112,6 +112,8 @@ class Pod(KubernetesPodOperator):
         """What is known only now: this run's arguments, labels and settings, and how to reach the cluster."""
         cluster, settings = needs.cluster(), _settings(self.task_id)
         self.arguments = [one for one in self.arguments if one]
+        if any(PASSWORD.search(one) for one in self.arguments):
+            raise Unfit(f"{self.task_id}: the source holds a password. Put SOURCE into the Secret '{cluster.secret}'.")
         named = dict(zip(self.arguments, self.arguments[1:], strict=False))
         problem, run = named.get("--problem", ""), named.get("--run", "")
         work = repr(
@@ -144,10 +146,12 @@ class Pod(KubernetesPodOperator):
             found = self._follow(lines)
         except (HTTPError, KubernetesApiException):
             raise  # out of touch, the step may well be working: the next try looks for it
-        except BaseException as error:
-            self.process_pod_deletion(self.pod, reraise=False)
-            if isinstance(error, k8s.ApiException) and error.status == 404:
+        except k8s.ApiException as error:
+            if error.status == 404:
                 raise pods.gone(self.task_id, self.pod.metadata.name) from None
+            raise  # busy or out of order: the step may well be working
+        except BaseException:
+            self.process_pod_deletion(self.pod, reraise=False)
             raise
         self.process_pod_deletion(self.pod, reraise=False)
         pods.judge(found, self.task_id, needs.of(self.task_id), lines)
@@ -231,6 +235,7 @@ class Pods(PodManager):
 
     def run_pod_async(self, pod: k8s.V1Pod, **settings: Any) -> k8s.V1Pod:
         late = time.monotonic() + self._seconds
+        settings.setdefault("field_validation", "Strict")
         while True:
             try:
                 return self._client.create_namespaced_pod(pod.metadata.namespace, pod, **settings)

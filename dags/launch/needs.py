@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from pathlib import Path
@@ -55,7 +56,14 @@ UNITS = {"Mi": 1024**2, "Gi": 1024**3}
 def of(step: str) -> Needs:
     """What the step may use."""
     found = _file()
-    return _made(Needs, {**(found.get("every") or {}), **(found.get("steps", {}).get(step) or {})}, step)
+    made = _made(Needs, {**(found.get("every") or {}), **((found.get("steps") or {}).get(step) or {})}, step)
+    for name in ("memory", "scratch"):
+        if not re.fullmatch(r"[1-9]\d*(Mi|Gi)", value := str(getattr(made, name))):
+            raise ValueError(f"{_path()}: {step}: {name} is '{value}'; want a whole number of Mi or Gi, such as 4Gi.")
+    for name in ("cpu", "minutes"):
+        if not isinstance(value := getattr(made, name), int | float) or value <= 0:
+            raise ValueError(f"{_path()}: {step}: {name} is '{value}'; want a number above 0.")
+    return made
 
 
 def cluster() -> Cluster:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
 SETTINGS = frozenset({"HISTORY", "JOURNAL_KEY", "LOG", "SOURCE", "STORE", "STORE_TIMEOUT", "TZ"})
@@ -10,17 +11,13 @@ PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})  # in either case
 PREFIXES = ("AWS_", "MLFLOW_", "OMP_", "OPENBLAS_", "POLARS_", "ROUNDS_")
 HERE = frozenset({"HOME", "LANG", "PATH", "TMPDIR"})  # of use on the worker's own machine alone
 HERE_PREFIXES = ("LC_", "SSL_CERT_")
-SECRETS = frozenset(
+SECRET = re.compile("KEY|SECRET|TOKEN|PASS|CREDENTIAL|USERNAME|HISTORY")  # by shape; a URL of Redis may hold a password
+OPEN = frozenset(
     {
-        "AWS_ACCESS_KEY_ID",
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SESSION_TOKEN",
-        "HISTORY",  # its URL may hold a password
-        "JOURNAL_KEY",
-        "MLFLOW_TRACKING_PASSWORD",
-        "MLFLOW_TRACKING_TOKEN",
-        "MLFLOW_TRACKING_USERNAME",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+        "AWS_WEB_IDENTITY_TOKEN_FILE",
     }
 )
 
@@ -32,7 +29,7 @@ def passed(environ: Mapping[str, str]) -> dict[str, str]:
 
 def plain(environ: Mapping[str, str]) -> dict[str, str]:
     """The same without secrets: what may stand where many can read it."""
-    return {name: value for name, value in passed(environ).items() if name not in SECRETS}
+    return {name: value for name, value in passed(environ).items() if name in OPEN or not SECRET.search(name)}
 
 
 def here(environ: Mapping[str, str]) -> dict[str, str]:

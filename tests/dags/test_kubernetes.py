@@ -33,6 +33,7 @@ PROGRAMS = {
     "skips": "raise SystemExit(99)",
     "crashes": "print('the store is gone'); raise SystemExit(1)",
     "hungry": "print('loads', flush=True); [bytearray(10**7) for _ in range(200)].clear()",
+    "stays": "import time; print('begins', flush=True); time.sleep(600)",
     "sleeps": "import time; print('begins', flush=True); time.sleep(8); print('is done')",
 }
 
@@ -115,8 +116,8 @@ def test_a_pod_that_is_deleted_midway_is_started_anew(scratch: Scratch, place: N
 
 
 def test_what_a_killed_worker_left_ends_by_itself(scratch: Scratch, place: Namespace) -> None:
-    probe(scratch, "sleeps")
-    with started(scratch, place, {"sleeps": {"minutes": 0.05}}) as run:
+    probe(scratch, "stays")
+    with started(scratch, place, {"stays": {"minutes": 0.4}}) as run:
         until(lambda: "begins" in logs(place))
         run.send_signal(signal.SIGKILL)
     until(
@@ -149,11 +150,11 @@ def test_a_lost_worker_s_pod_is_found_again(scratch: Scratch, place: Namespace) 
 
 def test_what_cannot_start_says_why_in_time(scratch: Scratch, place: Namespace) -> None:
     probe(scratch, "well")
-    settings = place.settings(start_minutes=0.05, node_selector={"kubernetes.io/hostname": "nowhere"})
+    settings = place.settings(start_minutes=0.2, node_selector={"kubernetes.io/hostname": "nowhere"})
     done = scratch.runs("probe", **settings, LAUNCH_RETRIES="1")
     assert scratch.tasks() == {"well": ("failed", 2)}, done.stdout
-    assert "well: its pod did not start within 0.05 minutes. 0/1 nodes are available" in done.stdout
-    done = scratch.runs("probe", **place.settings({"well": {"cpu": 10000}}, start_minutes=0.05), LAUNCH_RETRIES="1")
+    assert "well: its pod did not start within 0.2 minutes. 0/1 nodes are available" in done.stdout
+    done = scratch.runs("probe", **place.settings({"well": {"cpu": 10000}}, start_minutes=0.2), LAUNCH_RETRIES="1")
     assert "1 Insufficient cpu" in done.stdout
     assert place.pods() == []
 

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from rounds.answering import Bands
 from rounds.errors import HistoryError
-from rounds.pasts import open_pasts
+from rounds.pasts import Pasts, open_pasts, sqlite
 from rounds.store import open_store
 from serving.journal import JournalFull
 from serving.metrics import Metrics
 from serving.models import Live, Models
-from serving.predict import ROWS, Answer, Predictor, Question
+from serving.predict import ROWS, Answer, Prediction, Predictor, Question
 from serving.settings import wanted
 from tests import tracked
 from tests.serving.running import ONE, Clinic
@@ -79,6 +82,58 @@ def test_a_batch_answers_what_the_bundle_says_of_each_row(clinic: Clinic, live: 
     assert len({record["id"] for record in kept.records}) == len(given)
 
 
+@pytest.mark.parametrize("away", [False, True])
+def test_a_long_list_answers_what_each_row_gives_alone(clinic: Clinic, live: Live, tmp_path: Path, away: bool) -> None:
+    """Over patients and areas that are known and that are not, values that are missing, and every kind of day."""
+    pasts = open_pasts("", open_store(clinic.checkout.store.as_uri()), "noshow", tmp_path)
+    given = [live.inputs.read(json.dumps(row).encode()) for row in varied(pasts, 2000)]
+    lists, singles = Kept(), Kept()
+    long, short = predictor(lists), predictor(singles)
+    long.pasts = short.pasts = Pasts(Away()) if away else pasts
+    (found,) = asked(long, Question(live, given))
+    alone = asked(short, *(Question(live, [row]) for row in given))
+    assert found.matrix.tobytes() == b"".join(each.matrix.tobytes() for each in alone)
+    changing = {"id", "at"}
+    told = [plain(each, changing) for each in found.predictions]
+    assert told == [plain(each.predictions[0], changing) for each in alone]
+    assert {each.as_of for each in alone} == {found.as_of}
+    assert [said["id"] for said in lists.records] == [each.id for each in found.predictions]
+    bare = [[{**said, **dict.fromkeys(changing)} for said in kept.records] for kept in (lists, singles)]
+    assert msgspec.json.encode(bare[0]) == msgspec.json.encode(bare[1])
+    assert {each.history for each in found.predictions} == ({"down"} if away else {"known", "unknown"})
+    assert any(each.unknown for each in found.predictions) and not all(each.unknown for each in found.predictions)
+
+
+def plain(said: Prediction, without: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(said).items() if name not in without}
+
+
+def varied(pasts: Pasts, count: int) -> list[dict[str, Any]]:
+    """Appointments of which hardly two have the same features."""
+    draw = random.Random(7)
+    assert isinstance(pasts.published, sqlite.Published)
+    entities = [(word, entity) for word, entity, _ in pasts.published.everything()]
+    by = {word: [entity for of, entity in entities if of == word] for word in ("patient", "area")}
+    found = []
+    for at in range(count):
+        booked = datetime(2026, 1, 5, tzinfo=UTC) + timedelta(seconds=draw.randrange(90 * 86400), microseconds=at)
+        zone = draw.choice(["+00:00", "Z", "", "-03:00", "+05:30"])
+        row: dict[str, Any] = {
+            "patient_id": draw.choice([draw.choice(by["patient"]), str(at), at, None, "NULL", "12.0"]),
+            "appointment_id": str(at),
+            "sex": draw.choice(["F", "M", "F", "M", "?", None]),
+            "scheduled_day": booked.strftime("%Y-%m-%dT%H:%M:%S.%f") + zone,
+            "appointment_day": (booked + timedelta(days=draw.randrange(2, 60))).date().isoformat(),
+            "age": draw.choice([None, draw.randrange(121)]),
+            "neighbourhood": draw.choice([draw.choice(by["area"]), "ATLANTIS", None]),
+            "hypertension": draw.choice([True, False, 0, 1, None]),
+            "handicap": draw.randrange(5),
+            "reminded": draw.choice([0, 1]),
+        }
+        found.append({name: value for name, value in row.items() if value is not None or draw.random() < 0.5})
+    return found
+
+
 def test_questions_that_come_together_get_their_own_answers(live: Live) -> None:
     given = rows(live, 30)
     parts = [given[:1], given[1:20], given[20:]]
@@ -106,8 +161,6 @@ class Away:
 
 
 def test_histories_that_fail_are_none_and_it_is_said(live: Live) -> None:
-    from rounds.pasts import Pasts
-
     kept = Kept()
     made = predictor(kept)
     made.pasts = Pasts(Away())
