@@ -66,7 +66,9 @@ class Asking:
         live = self._live()
         explain = _explain(query)
         rows = await self._rows(live, body, EXPLAINED if explain else self.state.settings.rows)
-        answer = await self.state.predictor.answer(Question(live, rows))
+        answering = self.state.predictor.answer(Question(live, rows))
+        del body, rows  # of a long list they are tens of megabytes: gone before its answer is written
+        answer = await answering
         if explain:
             reasons = await self.state.explainer.reasons(live.bundle, answer.matrix)
             for prediction, told in zip(answer.predictions, reasons, strict=True):

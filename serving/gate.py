@@ -76,7 +76,9 @@ class Gate:
                 async with asyncio.timeout(self.state.settings.seconds):
                     sent = await body(scope, receive, self.state.settings.body_bytes, self.budget)
                     size = len(sent)
-                    content = await found[1](sent, scope["query_string"])
+                    answering = found[1](sent, scope["query_string"])
+                    del sent  # the route lets go of it as soon as it has been read
+                    content = await answering
             finally:
                 self.budget.leave()
                 self.budget.give(size)

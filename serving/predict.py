@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeAlias
@@ -87,7 +88,7 @@ class Predictor:
         parts, as_of = [], None
         for start in range(0, len(rows), LINES):
             async with self._list:
-                answer = await asyncio.to_thread(self._part, live, rows[start : start + LINES])
+                answer = await asyncio.to_thread(_uncollected, self._part, live, rows[start : start + LINES])
             self.metrics.answered(answer.predictions)
             if answer.as_of is None:
                 self.metrics.history_down.inc(len(answer.predictions))
@@ -215,6 +216,15 @@ class Predictor:
             )
             for name, input, said, features in zip(whose, given, predictions, matrix.tolist(), strict=True)
         ]
+
+
+def _uncollected(work: Callable[[Live, Sequence[Any]], Answer], live: Live, rows: Sequence[Any]) -> Answer:
+    """A part makes thousands of objects in no circle; walking over them again and again takes a quarter of its time."""
+    gc.disable()
+    try:
+        return work(live, rows)
+    finally:
+        gc.enable()
 
 
 def _ids(count: int) -> list[str]:
