@@ -45,7 +45,7 @@ follow = kubernetes.Pod._follow
 def lost(pod, last):
     if not os.path.exists(os.environ["LOST"]):
         open(os.environ["LOST"], "w").close()
-        raise kubernetes.HTTPError("connection refused")
+        raise ERROR
     return follow(pod, last)
 kubernetes.Pod._follow = lost
 """
@@ -135,13 +135,22 @@ def test_a_task_that_is_stopped_takes_its_pod_along(scratch: Scratch, place: Nam
         run.send_signal(signal.SIGKILL)
 
 
-def test_a_lost_worker_s_pod_is_found_again(scratch: Scratch, place: Namespace) -> None:
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("kubernetes.HTTPError('connection refused')", "the cluster does not answer"),
+        ("kubernetes.k8s.ApiException(status=503)", "the cluster says no"),
+    ],
+)
+def test_a_lost_worker_s_pod_is_found_again(scratch: Scratch, place: Namespace, error: str, words: str) -> None:
     probe(scratch, "sleeps")
     lost = scratch.settings(**place.settings({"sleeps": {"minutes": 5}}), LOST=str(scratch.root / "lost"))
-    (scratch.root / "dags/probe.py").write_text((scratch.root / "dags/probe.py").read_text() + LOSES)
+    (scratch.root / "dags/probe.py").write_text(
+        (scratch.root / "dags/probe.py").read_text() + LOSES.replace("ERROR", error)
+    )
     done = subprocess.run(scratch.command("dags", "test", "probe"), env=lost, capture_output=True, text=True)
     assert scratch.tasks() == {"sleeps": ("success", 2)}, done.stdout
-    assert "the cluster does not answer" in done.stdout
+    assert words in done.stdout
     assert said(done.stdout).count("is done") == 1
     assert len(set(re.findall(r"Building pod (\S+)", done.stdout))) == 2, "the second is never made"
     assert done.stdout.count("Reconnecting to pod") == 1
