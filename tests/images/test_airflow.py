@@ -36,7 +36,7 @@ BUILDING = {"hypothesis", "mypy", "pip", "pre-commit", "pytest", "rounds", "ruff
 
 WRITES = """
 echo $(id -u):$(id -g)
-for folder in dags dags/launch problems logs; do test -w $folder && echo $folder; done; true
+for folder in . dags dags/launch problems logs; do test -w $folder && echo $folder; done; true
 """
 
 
@@ -64,7 +64,7 @@ def test_it_runs_what_it_is_told_as_its_own_user_who_cannot_change_a_schedule() 
     said = docker(
         "run", "--rm", "--cap-drop", "ALL", built("airflow"), "/entrypoint", "sh", "-c", WRITES
     ).stdout.split()
-    assert said == ["50000:0", "logs"]
+    assert said == ["50000:0", ".", "logs"]
 
 
 @pytest.mark.parametrize("place", ["process", "docker", "kubernetes"])
