@@ -47,7 +47,7 @@ class Https(Knobs):
     """A csv, csv.gz or Parquet file on the web, known by its digest."""
 
     kind: Literal["https"]
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    url: Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/\S*)?$")]  # no password: it would be seen in arguments
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

@@ -55,10 +55,22 @@ def test_a_source_that_is_not_there(here: Checkout, warm: Warm) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", ["ftp://host/a.csv", "https://host/a.csv", "https://host/a.csv#sha256=123", "gs://b/a"]
+    "typed",
+    [
+        "ftp://host/a.csv",
+        "https://host/a.csv",
+        "https://host/a.csv#sha256=123",
+        "gs://b/a",
+    ],
 )
 def test_a_source_of_no_known_kind(here: Checkout, warm: Warm, typed: str) -> None:
     assert f"the source '{typed.split('#')[0]}" in warm.run(here, "ingest", SOURCE=typed).sentence(2)
+
+
+def test_a_password_in_a_source_is_refused_and_not_repeated(here: Checkout, warm: Warm) -> None:
+    said = warm.run(here, "ingest", SOURCE=f"https://somebody:word@host/a.csv#sha256={'0' * 64}").sentence(2)
+    assert "the source 'https://host/a.csv" in said
+    assert "word@" not in said
 
 
 def test_a_source_that_may_not_be_read(here: Checkout, warm: Warm) -> None:

@@ -1,0 +1,54 @@
+"""What `make up` writes for Compose: passwords made once, and seen by nobody else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.checkout import ROOT
+
+
+def written(path: Path, *words: str) -> dict[str, str]:
+    subprocess.run([sys.executable, ROOT / "images/passwords.py", path, *words], check=True)
+    return dict(line.split("=", 1) for line in path.read_text().splitlines())
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> Path:
+    return tmp_path / ".env"
+
+
+def test_everything_that_compose_asks_for_is_there(env: Path) -> None:
+    found = written(env, "TAG=a", "REGISTRY=r")
+    text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r"\$\{(\w+):\?", text)) <= set(found)
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
+
+
+def test_passwords_are_kept_and_words_are_renewed(env: Path) -> None:
+    first = written(env, "TAG=a", "AIRFLOW_PORT=1234")
+    second = written(env, "TAG=b")
+    assert second == {**first, "TAG": "b"}
+    assert len({word for name, word in first.items() if name.endswith(("PASSWORD", "_KEY"))}) > 5
+
+
+def test_the_service_sees_a_hash_of_its_callers_key(env: Path) -> None:
+    found = written(env)
+    (line,) = (Path(found["KEYS_FOLDER"]) / "keys").read_text().splitlines()
+    assert json.loads(line)["hash"] == "sha256:" + hashlib.sha256(found["SERVING_KEY"].encode()).hexdigest()
+    assert found["SERVING_KEY"] not in line
+
+
+def test_what_a_person_is_told_holds_no_password(env: Path) -> None:
+    found = written(env)
+    command = [sys.executable, ROOT / "images/passwords.py", "--tell", env]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "http://127.0.0.1:8080" in told
+    assert not [name for name in found if name.endswith(("PASSWORD", "_KEY")) and found[name] in told]
