@@ -5,18 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Param, dag
+from airflow.sdk import DAG, dag
 
 from launch import launch
-from launch.schedule import describe
+from launch.schedule import FILES, RUN, SOURCE, describe, named, sourced
 
-PROBLEMS = Path(__file__).resolve().parent.parent / "problems"
 ON_CALL = Path(__file__).with_suffix(".md")  # what whoever is called at night needs to know
-RUN = "{{ params.run or run_id }}"
 
 PARAMETERS: dict[str, Any] = {
-    "run": Param("", type="string", title="Run", description="A name for this run; empty: Airflow's run id."),
-    "source": Param("", type="string", title="Source", description="File or URL of the raw table; empty: as usual."),
+    "run": named(),
+    "source": sourced(),
 }
 
 
@@ -28,7 +26,7 @@ def publishing(problem: str, title: str, **settings: Any) -> DAG:
     def flow() -> None:
         @launch("ingest")
         def ingest() -> list[str]:
-            return [*this, "{{ '--source=' ~ params.source if params.source else '' }}"]
+            return [*this, SOURCE]
 
         @launch("validate")
         def validate() -> list[str]:
@@ -43,5 +41,5 @@ def publishing(problem: str, title: str, **settings: Any) -> DAG:
     return flow()
 
 
-for file in sorted(PROBLEMS.glob("*/problem.yaml")):
+for file in FILES:
     publishing(file.parent.name, **describe(file, "publish", "@daily"))

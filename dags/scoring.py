@@ -5,21 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, Param, dag
+from airflow.sdk import DAG, dag
 
 from launch import launch
-from launch.schedule import describe
+from launch.schedule import FILES, RUN, describe, named, typed
 
-PROBLEMS = Path(__file__).resolve().parent.parent / "problems"
 ON_CALL = Path(__file__).with_suffix(".md")  # what whoever is called at night needs to know
-RUN = "{{ params.run or run_id }}"
 APPOINTMENTS = "{{ '--appointments=' ~ params.appointments if params.appointments else '' }}"
 CALLS = "{{ '--calls=' ~ params.calls if params.calls else '' }}"
 
 PARAMETERS: dict[str, Any] = {
-    "run": Param("", type="string", title="Run", description="A name for this run; empty: Airflow's run id."),
-    "appointments": Param("", type="string", title="Appointments", description="Their file or URL; empty: as usual."),
-    "calls": Param("", type="string", title="Calls", description="File or URL of the calls that were made; or none."),
+    "run": named(),
+    "appointments": typed("Appointments", "Their file or URL; empty: as usual."),
+    "calls": typed("Calls", "File or URL of the calls that were made; or none."),
 }
 
 
@@ -35,5 +33,5 @@ def scoring(problem: str, title: str, **settings: Any) -> DAG:
     return flow()
 
 
-for file in sorted(PROBLEMS.glob("*/problem.yaml")):
+for file in FILES:
     scoring(file.parent.name, **describe(file, "score", "0 17 * * *"))

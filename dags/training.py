@@ -8,16 +8,14 @@ from typing import Any
 from airflow.sdk import DAG, Param, dag
 
 from launch import launch
-from launch.schedule import describe
+from launch.schedule import FILES, RUN, SOURCE, describe, named, sourced
 
-PROBLEMS = Path(__file__).resolve().parent.parent / "problems"
 ON_CALL = Path(__file__).with_suffix(".md")  # what whoever is called at night needs to know
-RUN = "{{ params.run or run_id }}"
 SEARCH = "{{ '--search=yes' if params.search or dag_run.run_type == 'scheduled' else '' }}"
 
 PARAMETERS: dict[str, Any] = {
-    "run": Param("", type="string", title="Run", description="A name for this run; empty: Airflow's run id."),
-    "source": Param("", type="string", title="Source", description="File or URL of the raw table; empty: as usual."),
+    "run": named(),
+    "source": sourced(),
     "search": Param(False, type="boolean", title="Search", description="Search for knobs; a scheduled run does."),
     "force": Param(False, type="boolean", title="Force", description="Run every step, even if nothing changed."),
 }
@@ -31,7 +29,7 @@ def training(problem: str, title: str, **settings: Any) -> DAG:
     def flow() -> None:
         @launch("ingest")
         def ingest() -> list[str]:
-            return [*this, "{{ '--source=' ~ params.source if params.source else '' }}"]
+            return [*this, SOURCE]
 
         @launch("validate")
         def validate() -> list[str]:
@@ -62,5 +60,5 @@ def training(problem: str, title: str, **settings: Any) -> DAG:
     return flow()
 
 
-for file in sorted(PROBLEMS.glob("*/problem.yaml")):
+for file in FILES:
     training(file.parent.name, **describe(file))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from rounds.store import Store, open_store
 from tests.checkout import copied, lenient
 from tests.serving.running import Clinic, trained
 from tests.warm import Warm
@@ -19,3 +22,14 @@ def clinic(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Clinic:
     found = Clinic(checkout)
     found.champion(1)
     return found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return open_store((tmp_path / "store").as_uri())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a journal writes."""
+    return tmp_path / "journal"
