@@ -38,6 +38,12 @@ data: ## ingest and validate alone, outside Airflow: PROBLEM= SOURCE= RUN= FORCE
 	@$(IN) ingest -- python -m jobs.ingest $(STEP)
 	@$(IN) validate -- python -m jobs.validate $(STEP)
 
+watch: LOOK = --problem "$$PROBLEM" --run "$${RUN:-watch-$$(date -u +%Y-%m-%d)}"
+watch: ## look at the champion, outside Airflow, and say whether to train again: PROBLEM= RUN=
+	@$(IN) collect -- python -m jobs.collect $(LOOK)
+	@$(IN) monitor -- python -m jobs.monitor $(LOOK)
+	@$(IN) decide -- python -m jobs.decide $(LOOK) || test $$? -eq 99
+
 ui: setup ## Airflow and MLflow in the browser, on this machine alone: PORT=
 	@$(CONSOLE) ui --port "$$PORT"
 
@@ -75,6 +81,10 @@ images: ## build every image, tagged with the commit: REGISTRY= TAG= PUSH=1
 	@test -n "$$TAG" || { echo "TAG is empty, and git knows no commit here. Name one: make images TAG=mine"; exit 2; }
 	@docker buildx bake -f docker-bake.hcl
 
+chart: export RELEASE = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+chart: ## package the service's chart for the images of this commit, with helm, into .rounds/charts: TAG=
+	@helm package helm/serving --version "$$RELEASE" --app-version "$${TAG:?no commit is known here; name one}" --destination .rounds/charts
+
 test: setup ## run the tests that need neither Docker nor a cluster: TESTS=tests/dags MARKS=docker
 	@$(IN) dev dvc mlflow -- pytest -m "$(MARKS)" $(TESTS)
 
@@ -94,9 +104,14 @@ check: ## lint, format and types
 bench: ## measure, side by side with the usual ways: BENCHES=features
 	@for name in $(BENCHES); do $(IN) dev -- python -m "bench.$$name" || exit 1; done
 
+drill: export WEEKS := $(WEEKS)
+drill: ## play the hospital in minutes: weeks, calls, drift, a retrain, a bad model: SOURCE= WEEKS= AGAIN=1
+	@$(IN) dev $(STEPS) serve -- python -m bench.drill --problem "$$PROBLEM" --source "$$SOURCE" \
+		$(if $(WEEKS),--weeks "$$WEEKS") $(if $(AGAIN),--again)
+
 clean: ## remove environments, logs and caches; finished runs in .rounds/store stay
-	rm -rf .rounds/airflow .rounds/bin .rounds/cache .rounds/envs .rounds/logs .rounds/scratch .rounds/tools
+	rm -rf .rounds/airflow .rounds/bin .rounds/cache .rounds/charts .rounds/envs .rounds/logs .rounds/scratch .rounds/tools
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train cluster-train all data ui serve up down sweep images setup test test-all check bench clean
+.PHONY: help demo train cluster-train all data watch ui serve up down sweep images chart setup test test-all check bench drill clean

@@ -12,7 +12,7 @@ group "default" { targets = ["image"] }
 
 target "image" {
   name       = image
-  matrix     = { image = ["ingest", "validate", "features", "tune", "train", "evaluate", "register", "publish", "score", "serving", "airflow", "mlflow"] }
+  matrix     = { image = ["ingest", "validate", "features", "tune", "train", "evaluate", "register", "publish", "score", "collect", "monitor", "decide", "serving", "airflow", "mlflow"] }
   dockerfile = image == "serving" ? "serving/Dockerfile" : "images/${image}/Dockerfile"
   contexts   = { base = "target:base", groups = "target:groups", packages = "target:packages", source = "target:source" }
   args       = { VERSION = VERSION }

@@ -1,6 +1,7 @@
-"""The service beside its floor, on this machine alone: answers a second and how late the last one in a hundred is.
+"""The service beside its floor and its peers, here alone: answers a second, and how late the last one in a hundred is.
 
-Needs wrk. Each server is asked for some seconds over 1, 8 and 32 connections; then one list of 100,000 appointments.
+Needs wrk and a package index. Each server is asked for some seconds over 1, 8 and 32 connections; then the service is
+given a list of 100,000 appointments.
 """
 
 from __future__ import annotations
@@ -18,16 +19,20 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from bench.measure import show
+from bench.peers.commands import PEERS, Peer
 from bench.steps import STEPS, WELL, python
 from rounds.settings import ROOT
 
 SECONDS = 5
 CONNECTIONS = (1, 8, 32)
 MANY = 100_000
-FLOOR, OURS = 8141, 8142
+THEIRS, OURS = 8141, 8142
+JSON = {"Content-Type": "application/json"}
+WANTED = {"floor": ("0.6  1.5  3", ""), "mlflow models serve": ("3 at 8 connections", "0.5 at most")}
+Found: TypeAlias = dict[int, tuple[float, float]]  # by connections: answers a second, p99 in milliseconds
 
 
 def prepare(place: Path) -> dict[str, str]:
@@ -91,7 +96,7 @@ def ask(url: str, body: bytes | None = None) -> Any:
         return json.loads(answer.read())
 
 
-def line(name: str, found: dict[int, tuple[float, float]], wanted: str = "") -> tuple[str, str, str]:
+def line(name: str, found: Found, wanted: str = "") -> tuple[str, str, str]:
     return name, "  ".join(f"{rate:,.0f} ({late:.1f} ms)" for rate, late in found.values()), wanted
 
 
@@ -100,39 +105,61 @@ def memory(process: subprocess.Popen[bytes]) -> str:
     return ", ".join(f"{int(each) / 1024:.0f} MB" for each in re.findall(r"Vm(?:HWM|RSS):\s+(\d+)", text))
 
 
+def asked(place: Path, environment: dict[str, str]) -> tuple[list[tuple[str, str, str]], Found, list[str]]:
+    """The service: what it says of each, its answers a second, and the features of its model."""
+    rows, url = [], f"http://127.0.0.1:{OURS}"
+    own = {**environment, "PORT": str(OURS), "DRAIN": "0.1"}
+    with served([python("serve"), "-m", "serving"], own, f"{url}/readyz") as process:
+        example = ask(f"{url}/schema")["examples"][0]
+        one = json.dumps({"appointments": [example]}).encode()
+        ours = {count: loaded(f"{url}/predict", one, count, place) for count in CONNECTIONS}
+        why = {count: loaded(f"{url}/predict?explain=true", one, count, place) for count in CONNECTIONS}
+        many = json.dumps({"appointments": [{**example, "patient_id": str(at)} for at in range(MANY)]}).encode()
+        begun = time.perf_counter()
+        ask(f"{url}/predict", many)
+        rows.append((f"{MANY:,} appointments at once", f"{time.perf_counter() - begun:.2f} s", "at most 2 s"))
+        rows.append(("memory, the most and now", memory(process), "at most 350 MB"))
+        features = ask(f"{url}/model")["features"]
+    begun = time.perf_counter()
+    with served([python("serve"), "-m", "serving"], own, f"{url}/readyz"):
+        rows.append(("ready, with the bundle in its cache", f"{time.perf_counter() - begun:.2f} s", "under 2 s"))
+    rows.insert(0, line("the service, durable journal", ours))
+    rows.insert(1, line("the service, with reasons", why, "at least 300"))
+    return rows, ours, features
+
+
+def answered(peer: Peer) -> None:
+    """Its first answer, however long that takes: what a server loads then is not counted."""
+    with urllib.request.urlopen(urllib.request.Request(peer.url, peer.body, JSON), timeout=120) as answer:
+        answer.read()
+
+
+def beside(peer: Peer, environment: dict[str, str], place: Path) -> Found:
+    with served(peer.command, {**environment, **peer.environment}, peer.alive):
+        answered(peer)
+        return {count: loaded(peer.url, peer.body, count, place) for count in CONNECTIONS}
+
+
+def ratios(name: str, ours: Found, theirs: Found) -> list[tuple[str, str, str]]:
+    """How many times as many answers, and what part of the lateness."""
+    rate, late = WANTED.get(name, ("", "0.5 at most"))
+    times = "  ".join(f"{ours[count][0] / theirs[count][0]:.2f}" for count in CONNECTIONS)
+    parts = "  ".join(f"{ours[count][1] / theirs[count][1]:.2f}" for count in CONNECTIONS)
+    return [(f"the service: answers beside {name}", times, rate), (f"the service: p99 beside {name}", parts, late)]
+
+
 def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed; on Debian and Ubuntu: apt-get install wrk")
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        environment, rows = prepare(place), []
-        url = f"http://127.0.0.1:{OURS}"
-        own = {**environment, "PORT": str(OURS), "DRAIN": "0.1"}
-        with served([python("serve"), "-m", "serving"], own, f"{url}/readyz") as process:
-            example = ask(f"{url}/schema")["examples"][0]
-            one = json.dumps({"appointments": [example]}).encode()
-            ours = {count: loaded(f"{url}/predict", one, count, place) for count in CONNECTIONS}
-            why = {count: loaded(f"{url}/predict?explain=true", one, count, place) for count in CONNECTIONS}
-            many = json.dumps({"appointments": [{**example, "patient_id": str(at)} for at in range(MANY)]}).encode()
-            begun = time.perf_counter()
-            ask(f"{url}/predict", many)
-            rows.append((f"{MANY:,} appointments at once", f"{time.perf_counter() - begun:.2f} s", "at most 2 s"))
-            rows.append(("memory, the most and now", memory(process), "at most 350 MB"))
-            features = ask(f"{url}/model")["features"]
-        begun = time.perf_counter()
-        with served([python("serve"), "-m", "serving"], own, f"{url}/readyz"):
-            rows.append(("ready, with the bundle in its cache", f"{time.perf_counter() - begun:.2f} s", "under 2 s"))
-        (bundle,) = (place / "cache" / "bundles").iterdir()
-        url, raw = f"http://127.0.0.1:{FLOOR}", json.dumps({"features": [1.0] * len(features)}).encode()
-        with served(
-            [sys.executable, "-m", "bench.peers.floor", str(bundle), str(FLOOR)], environment, f"{url}/predict"
-        ):
-            floor = {count: loaded(f"{url}/predict", raw, count, place) for count in CONNECTIONS}
-        share = "  ".join(f"{ours[count][0] / floor[count][0]:.2f}" for count in CONNECTIONS)
-        rows.insert(0, line("floor", floor))
-        rows.insert(1, line("the service, durable journal", ours))
-        rows.insert(2, ("the service, as a share of the floor", share, "0.6  1.5  3"))
-        rows.insert(3, line("the service, with reasons", why, "at least 300"))
+        environment = prepare(place)
+        rows, ours, features = asked(place, environment)
+        (model,) = (found.parent for found in place.rglob("MLmodel") if found.parent.name == "model")
+        for make in PEERS:
+            peer = make(model, features, place, THEIRS)
+            found = beside(peer, environment, place)
+            rows += [line(peer.name, found), *ratios(peer.name, ours, found)]
         show(f"answers a second (p99) over {', '.join(map(str, CONNECTIONS))} connections", rows)
 
 

@@ -30,11 +30,14 @@ MADE: dict[str, Callable[[], str]] = {
     "AIRFLOW_JWT_SECRET": word,
     "AIRFLOW_PASSWORD": word,
     "AIRFLOW_SECRET_KEY": word,
+    "GRAFANA_PASSWORD": word,
     "JOURNAL_KEY": word,
     "MLFLOW_DATABASE_PASSWORD": word,
     "SERVING_KEY": word,
     "STORE_PASSWORD": word,
+    "WATCH_KEY": word,
 }
+SCOPES = {"compose": ["explain", "outcome", "predict"], "watch": ["operate"]}
 
 
 def write(path: Path, given: dict[str, str]) -> None:
@@ -43,7 +46,7 @@ def write(path: Path, given: dict[str, str]) -> None:
     found = {**kept, **made, **given, "DOCKER_GROUP": str(SOCKET.stat().st_gid if SOCKET.exists() else 0)}
     found["KEYS_FOLDER"] = str(path.resolve().parent / ".rounds" / "keys")
     text = "".join(f"{name}={value}\n" for name, value in sorted(found.items()))
-    keys(Path(found["KEYS_FOLDER"]), found["SERVING_KEY"])
+    keys(Path(found["KEYS_FOLDER"]), {"compose": found["SERVING_KEY"], "watch": found["WATCH_KEY"]})
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     with os.fdopen(os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
@@ -51,11 +54,14 @@ def write(path: Path, given: dict[str, str]) -> None:
     new.replace(path)
 
 
-def keys(folder: Path, plain: str) -> None:
-    """What the service sees of its callers' key: a hash, so it may be read by whoever it runs as."""
+def keys(folder: Path, plain: dict[str, str]) -> None:
+    """What the service sees of its callers' keys: hashes, so they may be read by whoever it runs as."""
     folder.mkdir(parents=True, exist_ok=True)
-    known = {"name": "compose", "hash": f"sha256:{hashlib.sha256(plain.encode()).hexdigest()}"}
-    (folder / "keys").write_text(json.dumps({**known, "scopes": ["explain", "predict"]}) + "\n", encoding="utf-8")
+    known = [
+        {"name": name, "hash": f"sha256:{hashlib.sha256(key.encode()).hexdigest()}", "scopes": SCOPES[name]}
+        for name, key in plain.items()
+    ]
+    (folder / "keys").write_text("".join(json.dumps(key) + "\n" for key in known), encoding="utf-8")
     (folder / "keys").chmod(0o644)
 
 
@@ -70,6 +76,10 @@ def tell(path: Path) -> None:
     serving = found.get("SERVING_PORT", "8000")
     print(f"Airflow: http://127.0.0.1:{airflow} (user admin; the password is AIRFLOW_PASSWORD in {path})")
     print(f"MLflow:  http://127.0.0.1:{mlflow}")
+    if "watch" in (os.environ.get("COMPOSE_PROFILES") or found.get("COMPOSE_PROFILES", "")).split(","):
+        prometheus, grafana = found.get("PROMETHEUS_PORT", "9090"), found.get("GRAFANA_PORT", "3000")
+        print(f"Watch:   http://127.0.0.1:{serving}/watch and Prometheus: http://127.0.0.1:{prometheus}")
+        print(f"Grafana: http://127.0.0.1:{grafana} (user admin; the password is GRAFANA_PASSWORD in {path})")
     print(
         f"Service: http://127.0.0.1:{serving} (the key is SERVING_KEY in {path}; it answers once there is a champion)"
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +14,7 @@ from jobs.judging.curves import curves, roc
 from jobs.judging.exam import Exam
 from jobs.judging.gates import Verdict
 from jobs.judging.importance import importance
+from jobs.judging.rounding import rounded
 from jobs.judging.rows import Rows, assemble, described
 from jobs.report.page import page
 from jobs.sentinel import watch
@@ -33,7 +33,6 @@ from rounds.modelling import Evaluate
 from rounds.step import step
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
-DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -135,19 +134,6 @@ def sliced(rows: Rows, exam: Exam, fitted: Bundle, knobs: Knobs) -> list[dict[st
         for asked in knobs.evaluate.slices
         for part, mine in parts.parts(asked, table)
     ]
-
-
-def rounded(value: Any) -> Any:
-    """As JSON of few digits; what is not a number is none."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return rounded(asdict(value))
-    if isinstance(value, Mapping):
-        return {name: rounded(part) for name, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [rounded(part) for part in value]
-    if isinstance(value, float):
-        return round(value, DIGITS) + 0.0 if math.isfinite(value) else None
-    return value
 
 
 def facts(found: Facts) -> Facts:

@@ -22,7 +22,7 @@ class Knobs:
 
 def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, tuple[Source, Facts]]:
     """What the table is, known before a row of it is read."""
-    source = chosen(read.options["source"] or settings().source or "", knobs.source)
+    source = chosen(read.options["source"], chosen(settings().source or "", knobs.source))
     known = SOURCES[source.kind].fingerprint(source, read)
     return {"source": {"kind": source.kind, **known}}, (source, known)
 
@@ -31,13 +31,13 @@ def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, tuple[Source, Facts]
     knobs=Knobs,
     also=fingerprint,
     options={
-        "source": "a path, https://...#sha256=..., s3://bucket/key, a .dvc pointer; else SOURCE=, else problem.yaml"
+        "source": "a path, https://...#sha256=..., s3://..., a .dvc pointer, journal:DAY; else SOURCE=, problem.yaml"
     },
 )
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     source, known = read.also
     whole = read.scratch / "landed.parquet"  # a table that is refused half way is not kept
-    SOURCES[source.kind].land(source, read, whole)
+    found = SOURCES[source.kind].land(source, read, whole)  # what a source counted, where it leaves rows out
     if SOURCES[source.kind].fingerprint(source, read) != known:
         raise SourceError("the source changed while it was read. Run again when nobody writes to it.")
     target = whole.rename(write.path("table.parquet"))
@@ -47,6 +47,7 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
         "source": source.kind,
         "rows": rows,
         "columns": len(landed.collect_schema()),
+        **(found or {}),
     }
 
 

@@ -17,7 +17,7 @@ from jobs.calling.calls import last_calls
 from jobs.calling.ranked import CALL, INSIDE, PROBABILITY, RANK
 from jobs.checks.uniqueness import ROW
 from jobs.sources import SOURCES, chosen
-from rounds import bundle, journal, log, manifest
+from rounds import bundle, journal, log, manifest, recorded
 from rounds.answering import Serve
 from rounds.bundle import Bundle
 from rounds.definition import Sections
@@ -34,6 +34,7 @@ from rounds.tracking import open_tracking
 from rounds.turns import Turn
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+FORMULA = r"^[=+\-@\t\r]"
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,12 @@ def whole(calls: pl.DataFrame, bad: pl.DataFrame, keys: list[str]) -> pl.DataFra
     return pl.concat([calls, unscored], how="diagonal")
 
 
+def harmless(shown: pl.DataFrame) -> pl.DataFrame:
+    """An apostrophe before a text that a spreadsheet would take for a formula, as the service's page writes it."""
+    text = pl.col(pl.String)
+    return shown.with_columns(pl.when(text.str.contains(FORMULA)).then("'" + text).otherwise(text).name.keep())
+
+
 def records(
     answered: pl.DataFrame, found: scored.Scored, by: Answer, problem: str, seed: str
 ) -> Iterator[pl.DataFrame]:
@@ -164,9 +171,9 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     calls = call_list(answered, found, by, last_calls(read, by.sections))
     shown = whole(calls, rows.bad, by.keys)
     write.table(shown, "list.parquet")
-    shown.write_csv(write.path("list.csv"))
+    harmless(shown).write_csv(write.path("list.csv"))
     seed = manifest.digest([read.run, known, loaded.digest, by.pasts.version])
-    new = journaled.ship(
+    new = recorded.ship(
         records(answered, found, by, read.problem, seed), read.store, read.problem, f"score-{seed[:16]}"
     )
     log.say(f"{new:,} predictions are new in the journal")

@@ -23,6 +23,7 @@ from rounds.matrix import feature_names, matrix, outcomes
 from rounds.modelling import Train
 from rounds.slices import cut, proof
 from rounds.step import step
+from rounds.tables import day_numbers
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,13 @@ def fit(table: pl.DataFrame, knobs: Knobs, definition: str, problem: str) -> tup
     seen, had = matrix(fitting, names), outcomes(fitting, knobs.outcome.column, "the fit slice")
     model = family.fit(family.data(seen, had), knobs.train, knobs.train.threads)
 
-    margins = family.scorer(model)(matrix(calibrating, names))
+    held = matrix(calibrating, names)
+    margins = family.scorer(model)(held)
     had = outcomes(calibrating, knobs.outcome.column, "the calibrate slice")
     calibrator, choice = calibration.choose(margins, had, later(calibrating.get_column(knobs.split.by)))
     scores = calibrator(margins)
+    who = calibrating.get_column(knobs.who).rank("dense").to_numpy()
+    weeks = reference.whole_weeks(day_numbers(calibrating.get_column(knobs.split.by)))
     call = threshold(scores, knobs.train.capacity)
     bundle = Bundle(
         problem=problem,
@@ -53,7 +57,7 @@ def fit(table: pl.DataFrame, knobs: Knobs, definition: str, problem: str) -> tup
         thresholds={"capacity": call},
         definition=definition,
         sections=TypeAdapter(Sections).dump_python(knobs, mode="json", by_alias=True, exclude_defaults=True),
-        reference=reference.statistics(names, seen, scores),
+        reference=reference.statistics(names, *(part[weeks] for part in (held, scores, had, who))),
         knobs=knobs.train.model_dump(mode="json", exclude={"threads"}),
     )
     facts = {

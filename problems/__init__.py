@@ -90,7 +90,7 @@ _WANTED: dict[str, Callable[[dict[str, Any]], str]] = {
 
 def _sentence(fault: Any) -> str:
     """`train.trees is -5; want a number above 0.`"""
-    unions = {"simulate", "file", "https", "dvc"}
+    unions = {"simulate", "file", "https", "s3", "dvc", "journal"}
     where = ".".join(str(part) for i, part in enumerate(fault["loc"]) if not (i == 1 and part in unions))
     if fault["type"] == "value_error":
         return f"{where + ': ' if where else ''}{fault['ctx']['error']}."

@@ -6,15 +6,19 @@ The service makes a line for each answer, the step `score` a table of them; both
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from rounds.errors import Refused
 from rounds.knobs import Column
-from rounds.settings import ROOT, settings
+from rounds.settings import settings
 
+LEDGER = "journal"
 FIELDS = (
     *("id", "at", "problem", "model", "version", "bundle"),
     *("who", "input", "features", "score", "band", "history_as_of", "history"),
@@ -87,22 +91,44 @@ def record(
     return dict(zip(FIELDS, said, strict=True))
 
 
-def place(problem: str, day: str, name: str) -> str:
-    """Where a closed part of the journal lies in the store, by the day (UTC) on which it was begun."""
-    return f"{problem}/.journal/{day}/{name}.jsonl.gz"
+def place(problem: str, day: str, name: str, ledger: str = LEDGER) -> str:
+    """Where a closed part of a ledger lies in the store, by the day (UTC) on which it was begun."""
+    return f"{problem}/.{ledger}/{day}/{name}.jsonl.gz"
 
 
 def key() -> bytes:
-    """`JOURNAL_KEY`, else one that is made once and kept beside this checkout's journal."""
-    if settings().journal_key:
-        return settings().journal_key.encode()
-    path = ROOT / ".rounds" / "journal" / "key"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        own = path.with_name(f".{secrets.token_hex(6)}.key")
-        own.touch(mode=0o600)
-        own.write_text(secrets.token_hex(32), encoding="ascii")
-        with suppress(FileExistsError):  # another process was first, and its key is everybody's
-            path.hardlink_to(own)
-        own.unlink()
-    return path.read_bytes()
+    """The secret of the hashes: `JOURNAL_KEY`, else one that is made once and kept in `JOURNAL_FOLDER`."""
+    return secret(settings().journal_key, Path(settings().journal_folder))
+
+
+def secret(given: str, folder: Path) -> bytes:
+    """The one that was given; whoever reads journal and folder can tell whom a hash means, so better give one."""
+    if given:
+        return given.encode()
+    path, own = folder / "key", folder / f".{secrets.token_hex(6)}.key"
+    try:
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with open(own, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+                file.write(secrets.token_hex(32).encode())
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):  # another process was first, and its key is everybody's
+                path.hardlink_to(own)
+            own.unlink()
+            _sync(folder)
+        return path.read_bytes()
+    except OSError as error:
+        raise Refused(
+            f"JOURNAL_KEY is not set, and JOURNAL_FOLDER {folder} holds none and takes none: {error.strerror}. "
+            "Set JOURNAL_KEY to the secret that the service has."
+        ) from error
+
+
+def _sync(folder: Path) -> None:
+    """So that the file is there after a power cut too: another key would be another person for every hash."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

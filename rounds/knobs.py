@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from rounds.answering import Serve
 from rounds.modelling import Evaluate, Register, Train, Tune
 from rounds.sections import Knobs, Positive, Share
+from rounds.watched import Watch
 
 Moment = Literal["booking", "day_before"]
 ColumnType = Literal["identifier", "integer", "number", "flag", "category", "date", "timestamp"]
@@ -65,7 +66,15 @@ class Dvc(Knobs):
     path: Annotated[str, Field(pattern=r"\.dvc$")]
 
 
-Source = Annotated[Simulate | File | Https | S3 | Dvc, Field(discriminator="kind")]
+class Journal(Knobs):
+    """What the service was asked and what then happened, up to a day, after the rows of a table."""
+
+    kind: Literal["journal"]
+    base: Annotated[Simulate | File | Https | S3 | Dvc, Field(discriminator="kind")] | None = None
+    until: datetime.date | None = None  # the last day, both of predictions and of outcomes; otherwise all that is there
+
+
+Source = Annotated[Simulate | File | Https | S3 | Dvc | Journal, Field(discriminator="kind")]
 
 
 class When(Knobs):
@@ -230,7 +239,7 @@ class Score(Knobs):
     per_patient_days: Annotated[int, Field(ge=0)] = 7
 
 
-class Problem(Knobs):
+class Problem(Watch):
     """One thing to predict."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]

@@ -21,7 +21,7 @@ from rounds.turns import at_the_registry
 
 # What people look at. Tables and profiles hold what patients are like, and stay in the store.
 PICTURES = {".html", ".svg"}
-FIGURES = {"metrics.json", "trials.json", "registration.json"}
+FIGURES = {"metrics.json", "trials.json", "registration.json", "watch.json"}
 MODEL = "model"
 Named = dict[str, str]
 
@@ -148,7 +148,7 @@ def _write(tracking: Tracking, store: Store, experiment: str, mirrored: Mirrored
     import mlflow
 
     now, entities = _milliseconds(done), mlflow.entities
-    tags = {f"{done.step}.{name}": value for name, value in _leaves(done.content.facts) if isinstance(value, str)}
+    tags = {f"{done.step}.{name}": value for name, value in _leaves(_told(done)) if isinstance(value, str)}
     tags |= {f"{done.step}.verdict": done.content.verdict, f"{done.step}.message": done.content.message}
     tracking.call(
         "log_batch",
@@ -211,9 +211,27 @@ def _trials(tracking: Tracking, experiment: str, parent: Mirrored, found: Facts,
 
 def metrics(done: Manifest) -> Iterator[tuple[str, float]]:
     """Every number among a step's facts; those of evaluate by their bare names, for runs are compared by them."""
-    for name, value in _leaves(done.content.facts):
+    for name, value in _leaves(_told(done)):
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             yield (_bare(name) if done.step == "evaluate" else f"{done.step}.{name}"), float(value)
+
+
+def _told(done: Manifest) -> Facts:
+    """A step's facts as MLflow takes them; of what monitor says of each feature and window, the drift of each."""
+    facts = done.content.facts
+    if done.step != "monitor" or "drift" not in facts:
+        return facts
+    drift, performance = facts["drift"], facts["performance"]
+    figures = {each["feature"]: each["psi"] for each in [*drift["features"], drift["prediction"]]}
+    matter = sum(each["matters"] for each in drift["features"])
+    return {
+        "version": facts["version"],
+        "seen": facts["seen"],
+        "says": " ".join(facts["says"]),
+        "age_days": facts["age_days"],
+        "drift": {"verdict": drift["verdict"], "matters": matter, "psi": figures, "target": drift["target"]},
+        "performance": {name: value for name, value in performance.items() if not isinstance(value, list)},
+    }
 
 
 def _bare(name: str) -> str:

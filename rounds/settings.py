@@ -20,6 +20,7 @@ class Settings:
     tracking: str
     history: str
     journal_key: str
+    journal_folder: str
 
 
 @cache
@@ -34,4 +35,5 @@ def settings() -> Settings:
         tracking=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / '.rounds' / 'mlflow' / 'mlflow.db'}",
         history=os.environ.get("HISTORY") or "",
         journal_key=os.environ.get("JOURNAL_KEY") or "",
+        journal_folder=os.environ.get("JOURNAL_FOLDER") or str(ROOT / ".rounds" / "journal"),
     )

@@ -16,6 +16,7 @@ import uvicorn
 from rounds import log
 from rounds.errors import RoundsError
 from serving.app import create_app
+from serving.connections import connections
 from serving.settings import read
 from serving.state import State
 
@@ -62,7 +63,10 @@ def deafen(listener: int) -> None:
         return
     nothing = ctypes.create_string_buffer(struct.pack("HBBI", RETURN, 0, 0, 0))
     with socket.socket(fileno=os.dup(listener)) as found:
-        found.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(nothing)))
+        try:
+            found.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(nothing)))
+        except PermissionError:  # some kernels allow it to nobody in a container: then a queue of one, to lose few
+            found.listen(0)
 
 
 def thrifty() -> None:
@@ -90,7 +94,7 @@ def main() -> int:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=connections(settings.connections, settings.head_seconds),
         ws="none",
         lifespan="on",
         access_log=False,

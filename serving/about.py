@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from rounds.decoding import LONGEST
 from rounds.knobs import Column, Problem
-from serving import examples
+from serving import disk, examples
 from serving.inputs import WHOLE, Inputs, wanted
 from serving.models import Live
 from serving.state import State
@@ -46,6 +47,8 @@ class Version(BaseModel):
     history_as_of: str | None
     history: str | None
     journal: str
+    journal_place: str
+    journal_store: str
     journal_key: str
     journal_days: int
 
@@ -107,6 +110,8 @@ def version(state: State) -> Version:
         history_as_of=pasts.as_of if pasts else None,
         history=pasts.version if pasts else None,
         journal="durable: on disk before the answer" if durable else "fast: a power cut may lose the last seconds",
+        journal_place=disk.PLACES[settings.journal_place],
+        journal_store=disk.shipped(settings.store),
         journal_key="given" if settings.journal_key else "made here and kept beside the journal",
         journal_days=settings.journal_days,
     )
@@ -173,12 +178,12 @@ def _field(name: str, column: Column, inputs: Inputs, example: Any) -> dict[str,
     if name == inputs.who:
         told += "; without it the prediction is as for a patient who was never here"
     if name not in inputs.required:
-        kind = _or_nothing(kind)
+        kind = or_nothing(kind)
     extra = {"title": name.replace("_", " ").capitalize(), "description": told, "examples": [example]}
     return {**extra, **kind, "x-from": column.raw, "x-type": column.type}
 
 
-def _or_nothing(kind: dict[str, Any]) -> dict[str, Any]:
+def or_nothing(kind: dict[str, Any]) -> dict[str, Any]:
     if "anyOf" in kind:
         return {**kind, "anyOf": [*kind["anyOf"], {"type": "null"}]}
     if "enum" in kind:
@@ -204,8 +209,9 @@ _KINDS: dict[str, dict[str, Any]] = {
 
 def counted(state: State) -> bytes:
     """The counters, with those that are looked up now."""
-    journal, metrics = state.journal.state(), state.metrics
-    metrics.journal_waiting.set(journal.waiting)
-    metrics.journal_lag.set(journal.lag)
+    journal, told = state.journal.state(), state.outcomes.state()
+    metrics, state.scraped = state.metrics, time.time()
+    metrics.journal_waiting.set(journal.waiting + told.waiting)
+    metrics.journal_lag.set(max(journal.lag, told.lag))
     metrics.journal_full.set(journal.full)
     return metrics.text()

@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from rounds.settings import ROOT
-from serving import about, documentation
+from serving import about, documentation, operating
 from serving.gate import Gate
 from serving.limits import Problem
 from serving.metrics import TYPE
@@ -39,6 +39,7 @@ def create_app(settings: Settings) -> Gate:
     app.add_exception_handler(405, _not_allowed)
     _probes(app, state)
     _facts(app, state)
+    operating.add(app, state)
     _pages(app, state)
     return Gate(state, app)
 
@@ -91,6 +92,10 @@ def _pages(app: FastAPI, state: State) -> None:
         @app.get("/", include_in_schema=False)
         async def page() -> FileResponse:
             return FileResponse(WEB / "index.html")
+
+        @app.get("/watch", include_in_schema=False)
+        async def watch() -> FileResponse:
+            return FileResponse(WEB / "watch.html")
 
 
 def _live(state: State) -> Any:

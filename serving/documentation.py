@@ -9,8 +9,12 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from rounds.outcomes import ACTIONS
 from serving import about
 from serving.asking import EXPLAINED
+from serving.gate import CLERK
+from serving.outcomes import KINDS
+from serving.retraining import LONGEST
 from serving.state import State
 
 JSON = "application/json"
@@ -65,7 +69,7 @@ WRONG = {
     "required": ["error", "fields"],
     "properties": {"error": _TEXT, "fields": {"type": "array", "items": _FAULT}},
 }
-_TOLD = {
+_STATUSES = {
     401: "No key, or one that is not known or has expired",
     403: "The key is not for this",
     405: "Another method than is wanted",
@@ -78,7 +82,7 @@ _TOLD = {
 def described(app: FastAPI, state: State) -> dict[str, Any]:
     """OpenAPI of all routes; those about patients are written down here, for they are not FastAPI's."""
     found = get_openapi(title=app.title, version=about.version(state).service, routes=app.routes, description=_ABOUT)
-    found["paths"] = {**_asked(state), **found["paths"]}
+    found["paths"] = {**_asked(state), **_told(state), **found["paths"], **_retrain(state)}
     for item in found["paths"].values():
         for operation in item.values():
             if state.keys is not None:
@@ -87,9 +91,10 @@ def described(app: FastAPI, state: State) -> dict[str, Any]:
     if state.keys is not None:
         kinds = found.setdefault("components", {}).setdefault("securitySchemes", {})
         kinds["key"] = {"type": "http", "scheme": "bearer"}
-        for path in ("/predict", "/explain"):
+        for path in ("/predict", "/explain", "/outcomes", "/ops/retrain"):
             found["paths"][path]["post"]["security"] = [{"key": []}]
-        found["paths"]["/metrics"]["get"]["security"] = [{"key": []}]
+        for path in CLERK:
+            found["paths"][path]["get"]["security"] = [{"key": []}]
     return found
 
 
@@ -132,6 +137,55 @@ def _asked(state: State) -> dict[str, Any]:
     return {"/predict": {"post": predict}, "/explain": {"post": explained}}
 
 
+def _told(state: State) -> dict[str, Any]:
+    whole = [_TEXT, {"type": "integer"}]
+    shapes: dict[str, Any] = {
+        "id": {"anyOf": whole},
+        "appointment": {"anyOf": whole},
+        "outcome": {"type": "boolean"},
+        "action": {"enum": list(ACTIONS)},
+        "propensity": _PROBABILITY,
+        "observed": {**_TEXT, "format": "date-time"},
+    }
+    fields = {name: {**shape, "description": KINDS[name][1]} for name, shape in shapes.items()}
+    fields["propensity"]["description"] += ": with which the policy would have taken that action"
+    fields["observed"]["description"] += ": when it was known at its source, else when it comes here; the later counts"
+    some = {name: about.or_nothing(field) for name, field in fields.items()}
+    one = {"type": "object", "additionalProperties": False, "properties": some}
+    rows = {"type": "array", "minItems": 1, "maxItems": state.settings.rows, "items": one}
+    body = {"type": "object", "required": ["outcomes"], "additionalProperties": False, "properties": {"outcomes": rows}}
+    example = {
+        "outcomes": [{"id": ID, "outcome": True, "action": "none"}, {"appointment": "5642903", "outcome": False}]
+    }
+    entries = {"type": "array", "items": _TEXT, "description": "under which they are on record, in order"}
+    answer = {
+        "type": "object",
+        "required": ["received", "entries"],
+        "properties": {"received": {"type": "integer"}, "entries": entries},
+    }
+    said = {"received": 2, "entries": [ID, ID[::-1]]}
+    summary = "Tell what happened: an outcome, what was done about it, or both; known or not, late or corrected"
+    return {"/outcomes": {"post": {**_post("outcomes", summary, body, example, answer, said), "tags": ["outcomes"]}}}
+
+
+def _retrain(state: State) -> dict[str, Any]:
+    dag = f"train_{state.settings.problem}"
+    reason = {**_TEXT, "minLength": 1, "maxLength": LONGEST, "pattern": r"\S"}
+    asked = {"type": "object", "required": ["reason"], "additionalProperties": False, "properties": {"reason": reason}}
+    names = ("key", "dag", "training", "state", "says")
+    answer = {"type": "object", "required": names, "properties": dict.fromkeys(names, _TEXT)}
+    key = "3f2a9c01d4e5b677"
+    said = {"key": key, "dag": dag, "training": f"retrain-operator-{key}", "state": "queued", "says": "Started."}
+    example = {"reason": "a new clinic joined"}
+    told = _post("ops retrain", f"Start {dag}, once for each reason", asked, example, answer, said)
+    told["tags"] = ["operations"]
+    told["responses"]["409"] = _failed(409, "Another training is under way")
+    told["responses"]["501"] = _failed(501, "Nobody said where Airflow is")
+    told["responses"]["502"] = _failed(502, "Airflow did not let us in, or has no such DAG")
+    told["responses"]["503"] = _failed(503, "Airflow or the store is away, or no model answers yet; ask again")
+    return {"/ops/retrain": {"post": told}}
+
+
 def _post(name: str, summary: str, body: Any, example: Any, answer: Any, answered: Any) -> dict[str, Any]:
     wrong = {"schema": WRONG, "example": {"error": "Some fields are not what is wanted.", "fields": [_EXAMPLE]}}
     return {
@@ -151,7 +205,7 @@ _EXAMPLE = {"row": 0, "field": "age", "value": 200, "wanted": "a whole number fr
 
 
 def _failed(status: int, text: str = "") -> dict[str, Any]:
-    return {"description": text or _TOLD[status], "content": {JSON: {"schema": about.FAILED}}}
+    return {"description": text or _STATUSES[status], "content": {JSON: {"schema": about.FAILED}}}
 
 
 def page(found: dict[str, Any]) -> str:

@@ -27,23 +27,28 @@ from serving.limits import (
     body,
     header,
 )
+from serving.operations import READ
+from serving.outcomes import Telling
+from serving.retraining import Retraining
 from serving.state import State
 
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Route: TypeAlias = Callable[[bytes, bytes], Awaitable[bytes]]
 OPEN = {"/healthz", "/readyz"}  # probes carry no key
-CLERK = {"/metrics": "operate"}
+CLERK = {"/metrics", *READ}  # pages that want a key for operators
 
 
 class Gate:
     """ASGI: the routes about patients are answered here, all else by `pages`."""
 
     def __init__(self, state: State, pages: App) -> None:
-        settings, asking = state.settings, Asking(state)
+        settings, asking, retraining = state.settings, Asking(state), Retraining(state)
         self.state, self.pages = state, pages
         self.routes: dict[str, tuple[str, Route]] = {
             "/predict": ("predict", asking.predict),
             "/explain": ("explain", asking.explain),
+            "/outcomes": ("outcome", Telling(state).tell),
+            "/ops/retrain": ("operate", retraining.ask),
         }
         self.budget = Budget(settings.concurrent, 2 * settings.body_bytes)
 
@@ -105,7 +110,7 @@ class Gate:
 
         try:
             if scope["path"] in CLERK:
-                self._allowed(scope, CLERK[scope["path"]])
+                self._allowed(scope, "operate")
             await self.pages(scope, receive, dressed)
         except Exception as error:  # noqa: BLE001
             problem = _problem(error)
@@ -125,6 +130,7 @@ class Gate:
 
 
 KNOWN = {"/", "/healthz", "/readyz", "/version", "/model", "/schema", "/metrics", "/docs", "/openapi.json"}
+KNOWN |= {"/ops/health", "/watch", *READ}
 
 
 def _problem(error: Exception) -> Problem:

@@ -1,4 +1,7 @@
-"""The journal: every answered prediction is a line on disk before its caller sees it, and later a line in the store."""
+"""The journal: every answered prediction is a line on disk before its caller sees it, and later a line in the store.
+
+The ledger of outcomes is kept by the same code.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rounds.errors import RoundsError, StoreError
+from rounds.errors import Refused, RoundsError, StoreError
+from rounds.journal import LEDGER
 from rounds.store import Store
 from serving import searching
-from serving.secret import make_folder
-from serving.segments import Segment, begin, put
+from serving.segments import Segment, begin, make, put
 from serving.shipping import Yard
 
 MEGABYTE = 1024 * 1024
@@ -51,6 +54,7 @@ class Journal:
         problem: str,
         store: Store | None,
         *,
+        ledger: str = LEDGER,
         durable: bool = True,
         days: int = 0,
         store_days: int = 0,
@@ -60,7 +64,7 @@ class Journal:
         turn: float = 1.0,
     ) -> None:
         self.durable = durable
-        self.yard = Yard(folder / problem, problem, store, keep_bytes, days, store_days)
+        self.yard = Yard(folder / problem, problem, store, keep_bytes, days, store_days, ledger=ledger)
         self._bounds = (segment_bytes, segment_seconds)
         self._every = turn  # seconds between two looks at what there is to close and to ship
         self._instance, self._number = secrets.token_hex(6), 0
@@ -74,7 +78,11 @@ class Journal:
 
     def start(self) -> None:
         """Mend what dead processes left, then close and ship in the background."""
-        make_folder(self.yard.folder)
+        try:
+            make(self.yard.folder)
+        except OSError as error:
+            told = f"{self.yard.folder.parent} cannot be made: {error.strerror}. Want a folder that may be written."
+            raise Refused(f"JOURNAL_FOLDER {told}") from error
         self.yard.mend()
         self._shipper.start()
 

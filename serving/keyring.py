@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from rounds.errors import Refused
 from serving.segments import put
 
-Scope = Literal["predict", "explain", "operate"]
+Scope = Literal["predict", "explain", "outcome", "operate"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 

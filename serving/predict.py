@@ -89,7 +89,7 @@ class Predictor:
         for start in range(0, len(rows), LINES):
             async with self._list:
                 answer = await asyncio.to_thread(_uncollected, self._part, live, rows[start : start + LINES])
-            self.metrics.answered(answer.predictions)
+            self.metrics.answered(answer.predictions, live.card.version)
             if answer.as_of is None:
                 self.metrics.history_down.inc(len(answer.predictions))
             predictions += answer.predictions
@@ -149,7 +149,7 @@ class Predictor:
             self._prediction(live, *each, as_of is not None)
             for each in zip(rows, pasts, scores, _ids(len(rows)), strict=True)
         ]
-        self.metrics.answered(predictions)
+        self.metrics.answered(predictions, live.card.version)
         name, hide = live.inputs.who, live.inputs.hidden
         given = [lines.given(row.values, hide, name, self._key) for row in rows]
         records = self._records(live, [row.values[name] for row in rows], given, predictions, matrix, as_of)

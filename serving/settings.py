@@ -12,7 +12,10 @@ from typing import Literal, cast
 
 from problems import problem
 from rounds.errors import Refused
+from rounds.knobs import Problem
 from rounds.settings import ROOT
+from serving import disk
+from serving.airflow import Airflow
 
 HERE = ROOT / ".rounds"
 
@@ -36,21 +39,27 @@ class Settings:
     store: str
     tracking: str
     history: str
+    history_seconds: float  # for one look in Redis
     journal: Literal["durable", "fast"]
     journal_folder: Path
+    journal_place: str  # a word of `disk.PLACES`
     journal_key: str
     journal_days: int
+    journal_store_days: int  # in the store, of both ledgers; 0 is for ever
     keys: Path | None
     host: str
     port: int
     body_bytes: int
     rows: int
     concurrent: int
+    connections: int
     seconds: float  # for one request
+    head_seconds: float  # for its first line and headers, and for a new connection to say anything
     cache: Path
     watch: float  # seconds between two looks at the registry and at the published histories
     drain: float  # seconds during which a service that was told to end goes on answering
     log: str
+    airflow: Airflow | None  # what trains; None where nobody said where it is
     release: str
 
 
@@ -64,21 +73,27 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         store=given.get("STORE") or (HERE / "store").as_uri(),
         tracking=given.get("MLFLOW_TRACKING_URI") or f"sqlite:///{HERE / 'mlflow' / 'mlflow.db'}",
         history=given.get("HISTORY") or "",
+        history_seconds=_seconds(given, "HISTORY_SECONDS", 0.25),
         journal=cast(Literal["durable", "fast"], _one_of(given, "JOURNAL", "durable", "fast")),
-        journal_folder=Path(given.get("JOURNAL_FOLDER") or HERE / "journal"),
+        journal_folder=(folder := Path(given.get("JOURNAL_FOLDER") or HERE / "journal")),
+        journal_place=_one_of(given, "JOURNAL_PLACE", *dict.fromkeys([disk.place(folder, given), *disk.PLACES])),
         journal_key=given.get("JOURNAL_KEY") or "",
         journal_days=_whole(given, "JOURNAL_DAYS", 30, 1),
+        journal_store_days=_kept(given, problem(name)),
         keys=Path(given["KEYS"]) if given.get("KEYS") else None,
         host=given.get("HOST") or "127.0.0.1",
         port=_whole(given, "PORT", 8000, 0, 65535),
         body_bytes=_whole(given, "BODY_BYTES", 48 * 1024 * 1024, 1024),
         rows=_whole(given, "ROWS", 100_000, 1),
         concurrent=_whole(given, "CONCURRENT", 256, 1),
+        connections=_whole(given, "CONNECTIONS", 800, 1),
         seconds=_seconds(given, "SECONDS", 30.0),
+        head_seconds=_seconds(given, "HEAD_SECONDS", 10.0),
         cache=Path(given.get("CACHE") or HERE / "serving"),
         watch=_seconds(given, "WATCH", 5.0),
         drain=_seconds(given, "DRAIN", 1.0),
         log=_one_of(given, "LOG", "text", "json"),
+        airflow=_airflow(given),
         release=given.get("ROUNDS_VERSION") or importlib.metadata.version("rounds"),  # an image is not installed
     )
 
@@ -89,6 +104,27 @@ def wanted(text: str) -> Wanted:
     if found is None:
         raise Refused(f"MODEL is '{text}'; want models:/Name@champion, or models:/Name/7 for one version.")
     return Wanted(found[1], found[2], int(found[3]) if found[3] else None)
+
+
+def _airflow(given: Mapping[str, str]) -> Airflow | None:
+    url, user, password, token = (given.get(f"AIRFLOW_{word}") or "" for word in ("URL", "USER", "PASSWORD", "TOKEN"))
+    if not url:
+        return None
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#@]*)?", url):
+        raise Refused(f"AIRFLOW_URL is '{url}'; want http://host:8080, without a user, a password or a query in it.")
+    if bool(user) != bool(password):
+        raise Refused("AIRFLOW_USER and AIRFLOW_PASSWORD go together; want both, or AIRFLOW_TOKEN, or neither.")
+    return Airflow(url, user, password, token)
+
+
+def _kept(given: Mapping[str, str], of: Problem) -> int:
+    """What is watched must still be there: the windows of `collect`, and a day before them."""
+    days, least = _whole(given, "JOURNAL_STORE_DAYS", 0, 0), of.collect.window * of.collect.windows + 1
+    if 0 < days < least:
+        raise Refused(
+            f"JOURNAL_STORE_DAYS is {days}; want 0 (for ever), or {least} and more: collect looks back so far."
+        )
+    return days
 
 
 def _one_of(given: Mapping[str, str], name: str, *words: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rounds.errors import StoreError
 from rounds.faults import point
-from rounds.journal import place
+from rounds.journal import LEDGER, place
 from rounds.recorded import days, parts
 from rounds.store import Store
 from serving.segments import SUFFIX, Packed, abandoned, locked, make, mend, pack, put
@@ -33,6 +33,11 @@ class Yard:
     days: int  # how long they stay at most; 0 is for ever
     store_days: int  # how long they stay in the store; 0 is for ever
     today: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ledger: str = LEDGER
+
+    def place(self, day: str, name: str) -> str:
+        """Where a part of this ledger lies in the store."""
+        return place(self.problem, day, name, self.ledger)
 
     def written(self) -> list[Path]:
         return sorted(self.folder.glob(f"*{SUFFIX}"))
@@ -90,13 +95,13 @@ class Yard:
     def _ship_from_memory(self, packed: Packed) -> None:
         if self.store is None:
             raise StoreError("the journal's disk is full and no STORE takes its segments. Free room, or set STORE.")
-        self.store.write(place(self.problem, packed.day, packed.name), packed.content)
+        self.store.write(self.place(packed.day, packed.name), packed.content)
 
     def _ship(self, path: Path) -> None:
         if self.store is None:
             return
         day, name = path.parent.name, path.name.removesuffix(ZIPPED)
-        self.store.upload(path, place(self.problem, day, name))
+        self.store.upload(path, self.place(day, name))
         kept = self.folder / "shipped" / day / path.name
         try:
             make(kept.parent)
@@ -118,8 +123,8 @@ class Yard:
             if path.parent.name < self._last(self.days):
                 path.unlink()
         if self.store is not None and self.store_days:
-            for day in days(self.store, self.problem):
-                if day < self._last(self.store_days) and (old := parts(self.store, self.problem, day)):
+            for day in days(self.store, self.problem, self.ledger):
+                if day < self._last(self.store_days) and (old := parts(self.store, self.problem, day, self.ledger)):
                     _delete(self.store, old)
 
     def _last(self, days: int) -> str:

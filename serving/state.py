@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,17 +16,24 @@ import problems
 from problems import problem
 from rounds import log
 from rounds.errors import HistoryError, Refused, RoundsError, StoreError
+from rounds.journal import secret
 from rounds.knobs import Problem
+from rounds.outcomes import LEDGER as OUTCOMES
 from rounds.pasts import open_pasts
 from rounds.store import Store, open_store
+from serving.findings import Findings
 from serving.journal import Journal
 from serving.keys import guard
 from serving.metrics import Metrics
 from serving.models import Live, Models
 from serving.predict import Predictor
 from serving.reasons import Explainer
-from serving.secret import made_key
 from serving.settings import Settings
+from serving.watching import Watching
+
+LONG = 3.0  # seconds after which a question to the registry or the store that has no answer is told
+RARELY = 6  # looks at the registry to one at what the watch found
+FIRST = 1.0  # seconds that a start waits for the histories
 
 
 @dataclass
@@ -34,6 +43,12 @@ class Health:
     registry: str = "not asked yet"
     histories: str = "not looked for yet"
     looked: str = ""
+    asking: dict[str, float] = field(default_factory=dict)  # whoever was asked and has not answered yet, since when
+
+    def waits(self, whom: str) -> str:
+        """That somebody does not answer: what hangs raises no error that could be told."""
+        waited = time.monotonic() - self.asking.get(whom, math.inf)
+        return f"asked {waited:.0f} s ago, no answer yet" if waited > LONG else ""
 
 
 class State:
@@ -46,34 +61,53 @@ class State:
         self.store: Store = open_store(settings.store)
         self.metrics, self.health = Metrics(), Health()
         self.models = Models(settings.problem, settings.model, settings.tracking, settings.cache)
-        folder, key = settings.journal_folder, settings.journal_key.encode()
-        durable, days = settings.journal == "durable", settings.journal_days
-        self.journal = Journal(folder, settings.problem, self.store, durable=durable, days=days)
+        folder, durable = settings.journal_folder, settings.journal == "durable"
+        self.key, days, far = secret(settings.journal_key, folder), settings.journal_days, settings.journal_store_days
+        self.journal = Journal(folder, settings.problem, self.store, durable=durable, days=days, store_days=far)
+        self.outcomes = Journal(
+            folder / OUTCOMES, settings.problem, self.store, ledger=OUTCOMES, days=days, store_days=far
+        )
         serve = self.problem.serve
-        self.predictor = Predictor(serve.bands, self.journal, key or made_key(folder), self.metrics)
+        self.predictor = Predictor(serve.bands, self.journal, self.key, self.metrics)
         self.predictor.remote = bool(settings.history)
         self.explainer = Explainer(serve, self.metrics)
         self.live: Live | None = None
         self.card = (problems.HERE / settings.problem / "README.md").read_text(encoding="utf-8")
         self.draining = False
         self.started = time.monotonic()
-        self._stop = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
+        self.begun, self.scraped = time.time(), 0.0  # when it was made, and last asked for its metrics
+        self.airflow = settings.airflow
+        asked = {"airflow": self.airflow.health} if self.airflow else {}
+        self.watching = Watching(self.store, settings.problem, RARELY * settings.watch, asked)
+        self.metrics.registry.register(Findings(self.watching, self._made))
+        self._stop, self._seen = threading.Event(), threading.Event()
+        # Each has a thread to itself: a registry that hangs does not keep the histories from being renewed.
+        self._watchers = [
+            threading.Thread(target=self._watch, args=work, name=work[0], daemon=True)
+            for work in (("registry", self._models), ("histories", self._histories))
+        ]
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
         """Answer with what answered last, if it is whole, and look for something newer from now on."""
         self._loop = asyncio.get_running_loop()
         self.journal.start()
+        self.outcomes.start()
         if (live := self.models.remembered()) is not None:
             self._take(live)
-        self._histories()
-        self._watcher.start()
+        for watcher in self._watchers:
+            watcher.start()
+        self.watching.start()
+        self._seen.wait(FIRST)  # so that the first callers are answered with histories, and a store that hangs is left
 
     def stop(self) -> None:
         self._stop.set()
+        self.watching.stop()
         self.explainer.close()
+        other = threading.Thread(target=self.outcomes.close)  # both at once: a store that hangs is waited for once
+        other.start()
         self.journal.close()
+        other.join()
 
     @property
     def ready(self) -> bool:
@@ -82,21 +116,31 @@ class State:
     def described(self) -> dict[str, Any]:
         """For /readyz: what is well and what is not, in sentences."""
         journal, live, pasts = self.journal.state(), self.live, self.predictor.pasts
+        histories = self.health.histories or (pasts.trouble if pasts else "")
         told = {
             "model": "no model answers yet" if live is None else f"version {live.card.version} answers",
-            "registry": self.health.registry or "well",
-            "histories": self.health.histories or (f"as of {pasts.as_of}" if pasts else "none"),
-            "journal": "full: nothing is answered" if journal.full else journal.trouble or "well",
+            "registry": self.health.waits("registry") or self.health.registry or "well",
+            "histories": self.health.waits("histories") or histories or (f"as of {pasts.as_of}" if pasts else "none"),
+            "journal": "full: nothing is answered"
+            if journal.full
+            else journal.trouble or self.outcomes.state().trouble or "well",
             "keys": (self.keys.trouble or "well") if self.keys else "none are asked for: loopback only",
             "looked": self.health.looked,
         }
         return {"ready": self.ready, **({"draining": True} if self.draining else {}), **told}
 
-    def _watch(self) -> None:
+    def _made(self) -> float | None:
+        """When the model that answers was made, in seconds since 1970."""
+        return None if self.live is None else self.live.card.made / 1000
+
+    def _watch(self, whom: str, look: Callable[[], None]) -> None:
         """Until the end; whatever goes wrong here is said and must not end it."""
         while not self._stop.is_set():
-            self._models()
-            self._histories()
+            self.health.asking[whom] = time.monotonic()
+            look()
+            del self.health.asking[whom]
+            if self.health.waits("registry"):
+                self.metrics.registry_up.set(0)
             self.health.looked = datetime.now(UTC).isoformat(timespec="seconds")
             self._stop.wait(self.settings.watch)
 
@@ -117,13 +161,15 @@ class State:
     def _histories(self) -> None:
         settings, before = self.settings, self.predictor.pasts
         try:
-            found = open_pasts(settings.history, self.store, settings.problem, settings.cache / "histories", before)
+            cache, patience = settings.cache / "histories", settings.history_seconds
+            found = open_pasts(settings.history, self.store, settings.problem, cache, before, patience)
             self.predictor.pasts, fault = found, ""
         except (Refused, StoreError, HistoryError, OSError) as error:
             fault = str(error)
         if fault != self.health.histories:
             log.say(f"the histories: {fault or 'well'}")
         self.health.histories = fault
+        self._seen.set()
 
     def _take(self, live: Live) -> None:
         """In the event loop, between two batches: what was asked before is answered by the model of before."""

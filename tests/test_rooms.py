@@ -15,7 +15,8 @@ import yaml
 from rounds.knobs import Problem
 
 ROOT = Path(__file__).parent.parent
-DAILY = {"publish", "score"}  # they act on the world outside day by day: nothing that DVC could reproduce
+# They look at the world outside, or act on it, day by day: nothing that DVC could reproduce.
+DAILY = {"publish", "score", "collect", "monitor", "decide"}
 STEPS = {path.stem for path in (ROOT / "jobs").glob("*.py")} - {"__init__"}
 OWN = {"dags", "jobs", "launch", "problems", "rounds", "serving"}
 # What each room may import of our own rooms, and whether it may import Airflow.
@@ -74,6 +75,7 @@ def test_every_step_is_a_task() -> None:
     assert found["training"] == STEPS - DAILY
     assert found["publishing"] == {"ingest", "validate", "publish"}
     assert found["scoring"] == {"score"}
+    assert found["watching"] == {"collect", "monitor", "decide"}
 
 
 def test_every_step_has_its_tests() -> None:

@@ -17,6 +17,7 @@ from launch.passed import passed
 SQLITE = "sqlite:///"
 INSIDE = PurePosixPath("/rounds")  # where an image has the project: a path that is typed counts from there
 PROCESSES = 1024
+TYPED = {"--source", "--appointments", "--calls", "--outcomes"}  # options that may name a file of this checkout
 
 
 def environment() -> dict[str, str]:
@@ -49,11 +50,11 @@ def user(written: Sequence[Path]) -> str | None:
 
 
 def mounts(written: Sequence[Path], arguments: Sequence[str], told: Mapping[str, str]) -> list[Mount]:
-    """The folders that are written at their own paths, the sources to read, and a disk for /tmp.
+    """The folders that are written at their own paths, the files that were typed, and a disk for /tmp.
 
     Memory for /tmp would be taken from what the step itself may use.
     """
-    typed = [one.removeprefix("--source=") for one in arguments if one.startswith("--source=")]
+    typed = [value for option, _, value in (one.partition("=") for one in arguments) if option in TYPED]
     read = {".dvc/cache", "data"}
     for source in filter(None, [*typed, told.get("SOURCE")]):
         path = source.removeprefix("file://")

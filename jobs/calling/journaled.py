@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
-from rounds import recorded
 from rounds.definition import Sections
-from rounds.journal import FIELDS, Answering, hidden, keyed, place
-from rounds.store import Store
+from rounds.journal import FIELDS, Answering, hidden, keyed
 
 PART = 50_000  # records to a part: whoever reads one holds all of it
-LEVEL = 1
 
 
 def table(
@@ -41,20 +35,3 @@ def _spelt(name: str, kind: str) -> pl.Expr:
     if kind == "timestamp":
         return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S").alias(name)
     return pl.col(name).cast(pl.String) if kind == "date" else pl.col(name)
-
-
-def ship(records: Iterator[pl.DataFrame], store: Store, problem: str, name: str) -> int:
-    """Put the records into the store's journal, part by part, unless a try before did; answers how many are new."""
-    there = {
-        path.rsplit("/", 1)[-1] for day in recorded.days(store, problem) for path in recorded.parts(store, problem, day)
-    }
-    new = 0
-    for number, part in enumerate(records):
-        at = datetime.now(UTC)
-        path = place(problem, at.date().isoformat(), f"{name}-{number:06d}")
-        if path.rsplit("/", 1)[-1] in there:
-            continue
-        timed = part.with_columns(pl.lit(at.isoformat(timespec="milliseconds")).alias("at"))
-        store.write(path, gzip.compress(timed.write_ndjson().encode(), LEVEL, mtime=0))
-        new += part.height
-    return new

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from types import ModuleType
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from jobs.sources import dvc, file, https, s3, simulate
+from jobs.sources import dvc, file, https, journal, s3, simulate
 from rounds.errors import Refused
 from rounds.knobs import Source
 
@@ -19,11 +20,12 @@ SOURCES: dict[str, ModuleType] = {
     "dvc": dvc,
     "file": file,
     "https": https,
+    "journal": journal,
     "s3": s3,
     "simulate": simulate,
 }
 
-_WANTED = {"https": "https://...#sha256=<64 hex>", "s3": "s3://bucket/key"}
+_WANTED = {"https": "https://...#sha256=<64 hex>", "s3": "s3://bucket/key", "journal": "journal:2026-11-20"}
 
 
 def chosen(typed: str, otherwise: Source) -> Source:
@@ -31,16 +33,20 @@ def chosen(typed: str, otherwise: Source) -> Source:
     if not typed or typed == otherwise.kind:
         return otherwise
     if typed.endswith(".dvc"):
-        raw = {"kind": "dvc", "path": typed}
+        raw: dict[str, Any] = {"kind": "dvc", "path": typed}
     elif typed.startswith(("http://", "https://")):
         url, _, digest = typed.partition("#sha256=")
         raw = {"kind": "https", "url": url, "sha256": digest}
     elif typed.startswith("s3://"):
         raw = {"kind": "s3", "url": typed}
+    elif typed.startswith("journal:"):
+        # What problem.yaml names is what the journal goes on from.
+        base = otherwise.base if otherwise.kind == "journal" else otherwise
+        raw = {"kind": "journal", "base": base, "until": typed.removeprefix("journal:") or None}
     elif "://" in typed and not typed.startswith("file://"):
         raise Refused(
             f"the source '{typed}' is of no known kind; "
-            "want a path, https://...#sha256=..., s3://bucket/key, or a .dvc pointer."
+            "want a path, https://...#sha256=..., s3://bucket/key, a .dvc pointer, or journal:2026-11-20."
         )
     else:
         raw = {"kind": "file", "path": typed.removeprefix("file://")}

@@ -62,6 +62,11 @@ class Pasts:
     def of(self, word: str, entities: Sequence[str | None]) -> list[Past]:
         return self.look({word: entities})[word]
 
+    @property
+    def trouble(self) -> str:
+        """Why the latest look found nothing; a file that was opened always answers."""
+        return str(getattr(self.published, "trouble", ""))
+
     def want(self, words: Mapping[str, str]) -> None:
         """Refuse what does not hold the words that a definition reads."""
         if lacking := [word for word in words if word not in self.published.words]:
@@ -69,14 +74,17 @@ class Pasts:
             raise Refused(f"the published history has no '{lacking[0]}' (found: {found}). Run 'publish' again.")
 
 
-def open_pasts(history: str, store: Store, problem: str, cache: Path, before: Pasts | None = None) -> Pasts:
+def open_pasts(
+    history: str, store: Store, problem: str, cache: Path, before: Pasts | None = None, patience: float = redis.PATIENCE
+) -> Pasts:
     """What `HISTORY` names: Redis by its URL, or where it is empty the newest file of the store, kept in `cache`.
 
-    `before` is answered again while it is the newest, so that this may be asked as often as one likes.
+    `before` is answered again while it is the newest, so that this may be asked as often as one likes; a look in Redis
+    is given `patience` seconds.
     """
     if history:
         checked(history)
-        return before or Pasts(redis.Published(history, problem))
+        return before or Pasts(redis.Published(history, problem, patience))
     done = newest(store, problem, cache)
     digest = done.content.files[FILE].sha256
     return before if before and before.version == digest else Pasts(sqlite.Published(kept(store, done, cache)))

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 from rounds.errors import HistoryError
 from rounds.pasts import sqlite
 from rounds.pasts.pieces import Asked, Pieces
+from rounds.pasts.waiting import Waiting
 
-PATIENCE = 0.1  # seconds for an answer: a prediction without history is better than one that comes too late
+PATIENCE = 0.25  # seconds for an answer: a prediction without history is better than one that comes too late
 PAUSE = 1.0  # after a failure nobody asks for so long, so that a slow Redis costs one wait and not one a request
 FILLING = 30.0
 MANY = 5000
@@ -73,9 +74,10 @@ def _literal(text: str) -> str:
 class Published:
     """What Redis holds now: it follows the pointer by itself."""
 
-    def __init__(self, url: str, problem: str) -> None:
+    def __init__(self, url: str, problem: str, patience: float = PATIENCE) -> None:
         self.url, self.problem = url, problem
-        self._client = _client(url, PATIENCE)
+        self.trouble = ""  # why the latest question had no answer
+        self._client, self._waiting = _client(url, patience), Waiting(patience)
         self._state: tuple[bytes, dict[str, Any]] = (b"", {})  # pointer and what it says: changed together
         self._not_before = 0.0
         self._ask(lambda: self._follow(self._client.get(pointer(problem))))
@@ -129,10 +131,12 @@ class Published:
             raise HistoryError(f"Redis at {_shown(self.url)} did not answer a moment ago and is not asked again yet.")
         try:
             with _failing(self.url):
-                return question()
-        except HistoryError:
-            self._not_before = time.monotonic() + PAUSE
+                found = self._waiting.ask(question)
+        except HistoryError as error:
+            self._not_before, self.trouble = time.monotonic() + PAUSE, str(error)
             raise
+        self.trouble = ""
+        return found
 
 
 def _client(url: str, patience: float) -> Any:

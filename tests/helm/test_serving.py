@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ CHART = ROOT / "helm/serving"
 CASES = sorted(CHART.glob("ci/*-values.yaml"))
 LEAST = CHART / "ci/least-values.yaml"
 VALUES: dict[str, Any] = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-OPERATORS = {"ServiceMonitor"}  # a kind that only clusters with its operator know
+OPERATORS = {"PrometheusRule", "ServiceMonitor"}  # a kind that only clusters with its operator know
 
 needs_helm = pytest.mark.skipif(shutil.which("helm") is None, reason="there is no command helm")
 
@@ -155,6 +156,21 @@ def test_the_image_is_the_releases_unless_another_is_named() -> None:
 
 
 @needs_helm
+def test_a_packaged_chart_goes_with_the_images_of_its_commit(tmp_path: Path) -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        version = tomllib.load(file)["project"]["version"]
+    shutil.copytree(ROOT / "helm", tmp_path / "helm")
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    done = subprocess.run(["make", "chart", "TAG=abc123"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    packed = tmp_path / ".rounds" / "charts" / f"serving-{version}.tgz"
+    found = helm("template", "noshow", str(packed), "--values", str(LEAST))
+    assert found.returncode == 0, found.stderr
+    assert "image: rounds/serving:abc123" in found.stdout
+
+
+@needs_helm
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -201,3 +217,13 @@ def test_the_cluster_takes_every_case(case: Path, namespace: str) -> None:
     assert len(done.stdout.splitlines()) == len(found)
     unsafe = "would violate PodSecurity" in done.stderr
     assert unsafe == ("hostPath" in text), "only a folder of the node is refused where pods are restricted"
+
+
+@needs_helm
+def test_the_rules_are_prometheus_own_file_with_links_of_ones_own() -> None:
+    found = one(rendered(CHART / "ci/monitored-values.yaml"), "PrometheusRule")
+    text = (ROOT / "monitoring/rules.yml").read_text(encoding="utf-8")
+    there = text.replace("docs/runbook.md", "https://example.org/runbook.md")
+    assert found["spec"]["groups"] == yaml.safe_load(there)["groups"]
+    assert found["metadata"]["labels"]["release"] == "prometheus"
+    assert "PrometheusRule" not in {each["kind"] for each in rendered(LEAST)}

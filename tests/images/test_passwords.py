@@ -39,11 +39,14 @@ def test_passwords_are_kept_and_words_are_renewed(env: Path) -> None:
     assert len({word for name, word in first.items() if name.endswith(("PASSWORD", "_KEY"))}) > 5
 
 
-def test_the_service_sees_a_hash_of_its_callers_key(env: Path) -> None:
+def test_the_service_sees_hashes_of_its_callers_keys(env: Path) -> None:
     found = written(env)
-    (line,) = (Path(found["KEYS_FOLDER"]) / "keys").read_text().splitlines()
-    assert json.loads(line)["hash"] == "sha256:" + hashlib.sha256(found["SERVING_KEY"].encode()).hexdigest()
-    assert found["SERVING_KEY"] not in line
+    text = (Path(found["KEYS_FOLDER"]) / "keys").read_text()
+    known = [json.loads(line) for line in text.splitlines()]
+    for key, name in zip(known, ("SERVING_KEY", "WATCH_KEY"), strict=True):
+        assert key["hash"] == "sha256:" + hashlib.sha256(found[name].encode()).hexdigest()
+        assert found[name] not in text
+    assert known[1]["scopes"] == ["operate"] and "operate" not in known[0]["scopes"]
 
 
 def test_what_a_person_is_told_holds_no_password(env: Path) -> None:

@@ -23,6 +23,9 @@ HOLDS = {
     "register": MODELLING,
     "publish": {"numpy", "polars"},
     "score": MODELLING,
+    "collect": {"numpy", "polars"},
+    "monitor": MODELLING | {"evidently", "pandas", "pyarrow", "sklearn"},
+    "decide": {"mlflow"},
 }
 ASKED = {"airflow", "boto3", "dvc", "matplotlib", "pip", "pyarrow", "pytest", "sklearn", "uv"}.union(*HOLDS.values())
 LOOK = """

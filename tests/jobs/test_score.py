@@ -21,6 +21,7 @@ from rounds.journal import FIELDS, given, hidden, keyed
 from rounds.pasts import Pasts, sqlite
 from tests import tracked
 from tests.checkout import KNOBS, STEPS, Checkout, copied, lenient
+from tests.s3 import Server
 from tests.warm import Warm
 
 PATIENTS = 700  # the histories know 600 of them
@@ -214,3 +215,27 @@ def test_an_older_champion_scores_by_its_own_definition(ready: Checkout, warm: W
     with (ready.root / "problems/noshow/features.py").open("a", encoding="utf-8") as file:
         file.write("\n\ndef features(row, op, moment):\n    return {'age': row.age}\n")
     assert scored(ready, warm, "m").select("appointment_id", "probability").rows() == before
+
+
+def test_a_spreadsheet_finds_no_formula_in_the_list(ready: Checkout, warm: Warm, tmp_path: Path) -> None:
+    wild = ["=1+1", "+2", "-3", "@x"]
+    raw = tomorrow().drop("No-show")
+    who = pl.Series([*wild, *raw["PatientId"][4:]])
+    spoilt = raw.with_columns(who.alias("PatientId"), pl.Series("Age", ["999", *map(str, raw["Age"][1:])]))
+    spoilt.write_csv(tmp_path / "tomorrow.csv")
+    calls = scored(ready, warm, "n", f"--appointments={tmp_path / 'tomorrow.csv'}")
+    assert set(wild) <= set(calls["patient_id"]), "the table holds what the hospital wrote"
+    csv = pl.read_csv(ready.file("score", "list.csv", "n"), infer_schema=False)
+    assert {f"'{one}" for one in wild} <= set(csv["patient_id"])
+    cells = [cell for row in csv.rows() for cell in row if cell]
+    assert not [cell for cell in cells if cell[0] in "=+-@\t\r"]
+
+
+@pytest.mark.docker
+def test_appointments_may_lie_in_a_bucket(ready: Checkout, warm: Warm, s3: Server) -> None:
+    expected, bucket = scored(ready, warm), s3.bucket()
+    tomorrow().drop("No-show").write_csv(s3.folder / bucket / "tomorrow.csv")
+    found = scored(ready, warm, "m", f"--appointments=s3://{bucket}/tomorrow.csv", **s3.environment)
+    assert found.equals(expected)
+    ended = warm.run(ready, "score", "o", f"--appointments=s3://{bucket}/nothing.csv", **KEY, **s3.environment)
+    assert f"there is no s3://{bucket}/nothing.csv" in ended.sentence(2)

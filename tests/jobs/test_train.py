@@ -104,11 +104,14 @@ def test_a_slice_with_one_outcome_is_refused() -> None:
         trained(TABLE.with_columns(pl.lit(0).alias("missed")))
 
 
-def test_the_reference_counts_the_fit_slice_and_the_calibrated_scores() -> None:
+def test_the_reference_counts_the_whole_weeks_of_the_calibrate_slice() -> None:
     bundle, facts = trained()
-    for histogram in bundle.reference["features"].values():
-        assert sum(histogram["counts"]) == facts["slices"]["fit"]["rows"]
-    assert sum(bundle.reference["scores"]["counts"]) == facts["slices"]["calibrate"]["rows"]
+    last = pl.lit(facts["slices"]["calibrate"]["last"]).str.to_date()
+    rows = TABLE.filter(pl.col("day") <= last, pl.col("day") > last - pl.duration(days=7))
+    assert rows.height < facts["slices"]["calibrate"]["rows"]
+    for histogram in (*bundle.reference["features"].values(), bundle.reference["scores"]):
+        assert sum(histogram["counts"]) == rows.height >= histogram["effective"]
+    assert bundle.reference["outcomes"] == {"rows": rows.height, "true": rows["missed"].sum()}
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ class Shelf:
     minute: int = 0
 
     def __post_init__(self) -> None:
-        self.root.mkdir(parents=True)
+        self.root.mkdir(parents=True, exist_ok=True)
         self.store = open_store(self.root.as_uri())
 
     def put(self, run: str, step: str = "ingest", text: str = "a table", **given: Any) -> Manifest:

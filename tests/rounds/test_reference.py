@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rounds.reference import PARTS, counts, histogram
+from rounds.reference import PARTS, Repeats, bins, effective, histogram, statistics, whole_weeks
 
 values = st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=300)
 
@@ -15,15 +16,8 @@ values = st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=300)
 def test_every_row_is_counted_once(found: list[float]) -> None:
     made = histogram(np.array(found, dtype=np.float32))
     assert sum(made["counts"]) == len(found)
-    assert len(made["counts"]) == len(made["edges"]) + 1 <= PARTS
+    assert len(made["counts"]) == len(made["edges"]) + 1 <= PARTS + 2
     assert made["edges"] == sorted(set(made["edges"]))
-
-
-@given(values)
-def test_the_same_values_give_the_same_counts_again(found: list[float]) -> None:
-    column = np.array(found, dtype=np.float32)
-    made = histogram(column)
-    assert counts(column, np.array(made["edges"])).tolist() == made["counts"]
 
 
 def test_bins_are_of_about_equal_size() -> None:
@@ -36,6 +30,41 @@ def test_the_smallest_and_the_largest_value_are_no_edges() -> None:
     assert made["edges"][0] > 0 and made["edges"][-1] < 999
 
 
-def test_few_values_have_a_bin_each() -> None:
-    assert histogram(np.array([1, 0, 0, 1, 0, 2], dtype=np.float32)) == {"edges": [0.0, 1.0], "counts": [3, 2, 1]}
-    assert histogram(np.zeros(4, dtype=np.float32)) == {"edges": [], "counts": [4]}
+def test_few_values_have_a_bin_each_and_what_was_never_seen_has_two() -> None:
+    made = histogram(np.array([1, 0, 0, 1, 0, 2], dtype=np.float32))
+    assert made == {"kind": "values", "edges": [-0.5, 0.0, 1.0, 2.5], "counts": [0, 3, 2, 1, 0]}
+    assert bins(np.array([-1, 0, 2, 3], np.float32), np.array(made["edges"])).tolist() == [0, 1, 3, 4]
+    assert histogram(np.zeros(4, dtype=np.float32))["counts"] == [0, 4, 0]
+
+
+def test_rows_of_one_patient_are_worth_less_where_they_are_alike() -> None:
+    where, who = np.tile([0, 1, 1], 200), np.arange(600)
+    assert effective(where, 2, Repeats(who)) == 600
+    thrice = np.repeat(who[:200], 3)
+    assert effective(np.sort(where), 2, Repeats(np.arange(600) // 3)) == pytest.approx(200, abs=3)
+    assert effective(where, 2, Repeats(thrice)) == 600  # never more than there are
+
+
+def test_the_worth_of_rows_is_how_their_share_varies() -> None:
+    draw, shares, worth = np.random.default_rng(3), [], []
+    for _ in range(400):
+        who = np.repeat(np.arange(300), draw.integers(1, 5, 300))
+        habit = draw.random(300) < 0.3
+        where = np.where(draw.random(len(who)) < 0.7, habit[who], draw.random(len(who)) < 0.3).astype(int)
+        shares.append(where.mean())
+        worth.append(effective(where, 2, Repeats(who)))
+    assert np.var(shares) == pytest.approx(0.3 * 0.7 / np.mean(worth), rel=0.2)
+
+
+def test_statistics_count_features_scores_and_outcomes_of_the_same_rows() -> None:
+    matrix = np.array([[0, 5], [1, 6], [1, 7]], np.float32)
+    made = statistics(("a", "b"), matrix, np.array([0.1, 0.2, 0.3]), np.array([0, 1, 1]), np.array([1, 2, 3]))
+    assert list(made["features"]) == ["a", "b"] and made["outcomes"] == {"rows": 3, "true": 2}
+    assert all(
+        sum(found["counts"]) == found["effective"] == 3 for found in (*made["features"].values(), made["scores"])
+    )
+
+
+def test_the_newest_whole_weeks_count_each_weekday_alike() -> None:
+    assert np.flatnonzero(whole_weeks(np.arange(100, 116))).tolist() == list(range(2, 16))
+    assert whole_weeks(np.arange(5)).all() and whole_weeks(np.arange(7)).all()

@@ -144,11 +144,11 @@ class Clinic:
         client.set_registered_model_alias("NoShowXGBoost", "champion", str(version))
 
     def journaled(self) -> list[dict[str, Any]]:
-        """Every record that lies in the journal's folder, shipped or not."""
+        """Every prediction that lies in the journal's folder, shipped or not."""
         import gzip
 
         found = []
-        for path in sorted((self.place / "journal").rglob("*.jsonl*")):
+        for path in sorted((self.place / "journal" / "noshow").rglob("*.jsonl*")):
             raw = path.read_bytes()
             text = gzip.decompress(raw) if path.suffix == ".gz" else raw
             found += [json.loads(line) for line in text.splitlines()]

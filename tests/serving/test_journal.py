@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 from rounds.errors import Refused
-from rounds.journal import place
+from rounds.journal import place, secret
 from rounds.pruning import apply, plan
 from rounds.recorded import records
 from rounds.store import Store
 from serving.journal import JournalFull
-from serving.secret import made_key
 from serving.segments import abandoned, begin, mend
 from serving.shipping import Yard
 from tests.serving.keeping import ids, started, until, written
@@ -155,7 +154,7 @@ def test_nobody_else_on_the_machine_reads_it(folder: Path) -> None:
     journal = started(folder, None)
     journal.append([line("a")])
     journal.close()
-    made_key(folder)
+    secret("", folder)
     assert all(not stat.S_IMODE(each.stat().st_mode) & 0o077 for each in (folder, *folder.rglob("*")))
 
 
@@ -167,12 +166,12 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
 
 def test_the_key_is_made_once(folder: Path) -> None:
     found: list[bytes] = []
-    threads = [threading.Thread(target=lambda: found.append(made_key(folder))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(secret("", folder))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(found) == {made_key(folder)} and len(found[0]) == 64
+    assert set(found) == {secret("", folder)} and len(found[0]) == 64
     assert [each.name for each in folder.iterdir()] == ["key"]
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from rounds.store import open_store
+from tests.serving.orchestrator import PASSWORD, Orchestrator
 from tests.serving.running import ONE, Clinic
+from tests.serving.watched import published
 
-# An id is on record or not, and a list whose days are in the wrong order is refused: no schema can say so.
+# An id is on record or not, days have an order, an outcome is of one of two things: no schema can say so.
 HOOKS = """
 import os
 
@@ -25,7 +28,9 @@ def before_call(context, case, kwargs):
     if case.operation.path == "/explain":
         body["id"] = os.environ["ON_RECORD"]
         return
-    for row in body["appointments"]:
+    for row in body["outcomes"] if case.operation.path == "/outcomes" else []:
+        row |= {"id": os.environ["ON_RECORD"], "appointment": None, "outcome": True}
+    for row in body["appointments"] if case.operation.path == "/predict" else []:
         row["scheduled_day"] = "2026-03-12T09:30:00Z"
         row["appointment_day"] = "2026-03-30"
 """
@@ -46,13 +51,16 @@ def test_every_route_does_what_it_says(clinic: Clinic, tmp_path: Path, keys: boo
         extra["KEYS"] = str(tmp_path / "keys")
         command = [sys.executable, "-m", "serving.keys", "new", "tester", "--file", extra["KEYS"]]
         made = subprocess.run(
-            [*command, "--scopes", "predict,explain,operate"], capture_output=True, text=True, check=True
+            [*command, "--scopes", "predict,explain,outcome,operate"], capture_output=True, text=True, check=True
         )
         sent = ["--header", f"Authorization: Bearer {made.stdout.strip()}"]
     (tmp_path / "hooks.py").write_text(HOOKS, encoding="utf-8")
     (tmp_path / "schemathesis.toml").write_text(EVERYTHING, encoding="utf-8")
-    with clinic.copy(tmp_path / "own").serving(ROWS="20", **extra) as service:
-        service.ready()
+    extra |= {"AIRFLOW_USER": "watch", "AIRFLOW_PASSWORD": PASSWORD}
+    own = clinic.copy(tmp_path / "own")
+    published(open_store(own.checkout.store.as_uri()), "b" * 64)
+    with Orchestrator().serving() as airflow, own.serving(ROWS="20", AIRFLOW_URL=airflow, **extra) as service:
+        service.ready().until("/ops/health", lambda found: found.json["looked"])
         answer = service.predict(ONE, **({"Authorization": sent[1].partition(": ")[2]} if keys else {}))
         on_record = answer.json["predictions"][0]["id"]
         program = Path(sys.executable).with_name("schemathesis")

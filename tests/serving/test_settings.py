@@ -32,6 +32,9 @@ def test_a_model_is_named_by_alias_or_by_number(text: str) -> None:
         ("ROWS", "٣"),
         ("SECONDS", "0"),
         ("SECONDS", "-1"),
+        ("HEAD_SECONDS", "0"),
+        ("HISTORY_SECONDS", "soon"),
+        ("CONNECTIONS", "0"),
         ("LOG", "loud"),
     ],
 )

@@ -1,0 +1,95 @@
+"""The raw table of all weeks: simulated with a drift that begins one week, or a real one in which something changes."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from bench.drill.plan import Plan
+from jobs.sources.file import land_table
+from problems import definition
+from rounds.knobs import Problem
+
+LONGER, VISITS = 3, 1.79  # visits of a simulated patient, on average
+
+
+def tables(plan: Plan, problem: Problem) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What the first champion learns from, and what comes then: each row as its source spells it."""
+    whole = real(plan, problem) if plan.source else simulated(plan, problem)
+    happens = day(problem)
+    cut = edge(plan, whole.select(happens).to_series())
+    return whole.filter(happens < cut), whole.filter(happens >= cut)
+
+
+def edge(plan: Plan, days: pl.Series) -> date:
+    """The first day of the stream."""
+    if not plan.source:
+        return plan.start + timedelta(weeks=plan.base)
+    found: date = days.drop_nulls().sort()[int(plan.initial * days.drop_nulls().len())]
+    return found
+
+
+def simulated(plan: Plan, problem: Problem) -> pl.DataFrame:
+    """Two worlds with the same patients: one stays as it is, in the other a drift has gone far.
+
+    From the week of the drift on the appointments are those of the other world. The simulator's drift grows over its
+    whole table, so the other world is the last part of a longer one, brought forward by whole weeks.
+    """
+    weeks, happens = plan.base + plan.weeks + 1, day(problem)
+    turn = plan.start + timedelta(weeks=plan.base + plan.drift_from - 1)
+    patients = round(plan.weekly * weeks / VISITS)
+    quiet = _simulated(plan, problem, patients, weeks, 0.0).filter(happens < turn)
+    earlier = timedelta(weeks=(LONGER - 1) * weeks)
+    moved = _simulated(plan, problem, LONGER * patients, LONGER * weeks, plan.drift)
+    moved = moved.with_columns(
+        _earlier(problem.columns[name].raw, earlier) for name in (problem.when.booked, problem.when.happens)
+    )
+    key = next(column.raw for column in problem.columns.values() if column.unique)
+    # An appointment that has its place before the turn does not come again.
+    return pl.concat([quiet, moved.filter(happens >= turn).join(quiet, on=key, how="anti", maintain_order="left")])
+
+
+def _simulated(plan: Plan, problem: Problem, patients: int, weeks: int, drift: float) -> pl.DataFrame:
+    module = definition(problem.name, "simulate")
+    return pl.concat(
+        list(module.simulate(patients=patients, seed=plan.seed, start=plan.start, weeks=weeks, drift=drift))
+    )
+
+
+def _earlier(name: str, by: timedelta) -> pl.Expr:
+    days = pl.col(name).str.slice(0, 10).str.to_date() - by
+    return days.cast(pl.String) + pl.col(name).str.slice(10)
+
+
+def real(plan: Plan, problem: Problem) -> pl.DataFrame:
+    """The table of `SOURCE=`; from the week of the drift on a unit and a flag of it are not what they were."""
+    with tempfile.TemporaryDirectory() as folder:
+        land_table(Path(plan.source), Path(folder) / "landed.parquet", Path(folder))
+        whole = pl.read_parquet(Path(folder) / "landed.parquet", glob=False)
+    happens = day(problem)
+    first = edge(plan, whole.select(happens).to_series())
+    turn = first - timedelta(days=first.weekday()) + timedelta(weeks=plan.drift_from - 1)
+    return whole.sort(happens, maintain_order=True).with_columns(
+        pl.when(happens >= turn).then(changed).otherwise(pl.col(name)).alias(name)
+        for name, changed in changes(problem).items()
+    )
+
+
+def changes(problem: Problem) -> dict[str, pl.Expr]:
+    """A number that counts something else from now on, and flags that nobody sends any more."""
+    columns = [column for name, column in problem.columns.items() if name != problem.outcome.column]
+    whole = next((c for c in columns if c.type == "integer" and c.between is not None and c.between[1] > 10), None)
+    lost = [column for column in columns if column.type == "flag" and column.known == problem.when.moment]
+    found: dict[str, pl.Expr] = {column.raw: pl.lit("0") for column in lost}
+    if whole is not None and whole.between is not None:
+        doubled = (2 * pl.col(whole.raw).cast(pl.Int64, strict=False)).clip(upper_bound=int(whole.between[1]))
+        found[whole.raw] = doubled.cast(pl.String)
+    return found
+
+
+def day(problem: Problem) -> pl.Expr:
+    """The day of a row, from the text of the raw table; none where it is no day."""
+    return pl.col(problem.columns[problem.when.happens].raw).str.slice(0, 10).str.to_date(strict=False)

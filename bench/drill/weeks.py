@@ -1,0 +1,245 @@
+"""The drill itself: day by day lists, calls and outcomes, week by week the watch and what comes of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from datetime import time as hour
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from bench.drill import reading
+from bench.drill.hospital import Fallen, Hospital, Service
+from bench.drill.position import Memory
+from bench.drill.world import Told, World, auc, call, happened, told, unique
+from rounds.manifest import Facts
+
+TRAINING = ("ingest", "validate", "features", "tune", "train", "evaluate", "register")
+WATCHING = ("collect", "monitor")
+PUBLISHING = ("ingest", "validate", "publish")
+FIRST = "first"
+DAY_BEGINS, WATCH = hour(0, 10), hour(5)
+
+
+class Answered(NamedTuple):
+    """One prediction, as the drill remembers it."""
+
+    key: str
+    score: float
+    version: int
+    above: bool
+
+
+@dataclass
+class Drill:
+    """Whatever it must not forget is in `memory`; the rest follows from that and from the seed."""
+
+    world: World
+    base: pl.DataFrame
+    raw: pl.DataFrame
+    hospital: Hospital
+    memory: Memory
+    tell: Callable[[str], None]
+    answered: dict[date, list[Answered]] = field(default_factory=dict)
+    due: dict[date, list[Told]] = field(default_factory=dict)
+    acted: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    @property
+    def days(self) -> list[date]:
+        """The day after the last week is played too: it closes that week's journal."""
+        return [self.world.first + timedelta(days=count) for count in range(7 * self.world.weeks + 1)]
+
+    def play(self, tick: Callable[[], None]) -> None:
+        self.begin()
+        self.remember()
+        done = self.memory.day
+        with self.hospital.serving() as service:
+            for day in self.days:
+                if done is None or day > done:
+                    self.day(service, day)
+                    self.memory.advance(day)
+                tick()
+
+    def begin(self) -> None:
+        """The first champion, and the histories of whoever came before; an interrupted beginning is begun again."""
+        if self.memory.noted("begun"):
+            return
+        self.tell(f"the first champion learns from {self.base.height:,} appointments")
+        self.hospital.at(self.world.first, hour(0, 1))
+        source = self.table("base.parquet", self.base)
+        for steps in (TRAINING, PUBLISHING):
+            if trouble := self.hospital.done(steps, FIRST, source=source):
+                raise Fallen(f"there is no first champion: {trouble}")
+        self.memory.keep("done/begun", {"version": 1})
+
+    def remember(self) -> None:
+        """What was answered before, as the store has it."""
+        for name, note in sorted(self.memory.notes("days").items()):
+            self.take(date.fromisoformat(name), [Answered(*each) for each in note])
+
+    def take(self, day: date, answers: list[Answered]) -> None:
+        plan, missed, happens = self.world.plan, self.world.missed, self.world.happens
+        self.answered[day] = answers
+        for each in answers:
+            done = call(plan, each.key, each.above)
+            self.acted[each.key] = done
+            ended = happened(plan, each.key, missed[each.key], done.action)
+            for said in told(plan, each.key, happens[each.key], ended):
+                self.due.setdefault(said.day, []).append(said)
+
+    def day(self, service: Service, day: date) -> None:
+        begins = day.weekday() == 0 and day > self.world.first
+        # The list of a Monday is asked early: with it the journal closes the week that the watch will look at.
+        self.hospital.at(day, DAY_BEGINS if begins else hour(self.world.plan.hour))
+        rows = self.world.asked(day)
+        if rows:
+            self.memory.keep(f"days/{day}", [list(each) for each in self.ask(service, rows)])
+            self.take(day, [Answered(*each) for each in self.memory.notes("days")[day.isoformat()]])
+        self.report(service, day)
+        if begins:
+            self.hospital.at(day, WATCH)
+            self.watch(service, day)
+
+    def ask(self, service: Service, rows: list[dict[str, Any]]) -> list[Answered]:
+        key = unique(self.world.problem)
+        answer = service.ask("/predict", {"appointments": rows})
+        version = int(answer["version"])
+        return [
+            Answered(str(row[key]), said["probability"], version, said["call"])
+            for row, said in zip(rows, answer["predictions"], strict=True)
+        ]
+
+    def report(self, service: Service, day: date) -> None:
+        lines = [self.line(said) for said in self.due.get(day, [])]
+        if lines:
+            service.ask("/outcomes", {"outcomes": lines})
+
+    def line(self, said: Told) -> dict[str, Any]:
+        action, propensity = self.acted[said.key]
+        return {
+            "appointment": said.key,
+            "outcome": said.outcome,
+            "action": action,
+            "propensity": propensity,
+            "observed": f"{said.observed}T00:00:00Z",
+        }
+
+    def watch(self, service: Service, monday: date) -> None:
+        """Collect, monitor and decide; whatever that asks for; and what people do this week."""
+        begun, week = time.monotonic(), (monday - self.world.first).days // 7
+        run, last = f"week-{week:02}", monday - timedelta(days=1)
+        service.shipped(last, len(self.answered.get(last, [])))
+        publishing = threading.Thread(target=self.publish, args=(monday, f"clinic-{week:02}"))
+        if week % self.world.plan.publish == 0:
+            publishing.start()
+        code, trouble = self.looked(run, monday)
+        if publishing.ident is not None:
+            publishing.join()
+        if trouble:
+            raise Fallen(trouble)
+        watched, decided = self.hospital.facts(run, "monitor"), self.hospital.facts(run, "decide")
+        events = self.retrain(service, decided, monday) if code == 0 else []
+        events += self.people(service, week)
+        note = reading.note(week, monday, watched, decided, events, self.truth(watched, monday), self.counted(monday))
+        self.memory.keep(f"weeks/{week:02}", {**note, "seconds": round(time.monotonic() - begun, 1)})
+        self.tell(reading.line(note))
+
+    def looked(self, run: str, monday: date) -> tuple[int, str]:
+        for step in WATCHING:
+            code = self.hospital.step(step, run, *(("--to", monday.isoformat()) if step == "collect" else ()))
+            if code != 0:
+                return code, f"{step} of {run} ended with {code}; {self.hospital.log(run)}"
+        code = self.hospital.step("decide", run, "--training", f"retrain-{run}")
+        return code, "" if code in {0, 99} else f"decide of {run} ended with {code}; {self.hospital.log(run)}"
+
+    def retrain(self, service: Service, decided: Facts, monday: date) -> list[str]:
+        """What the trigger starts: training on the journal up to now, under the name that the ledger holds."""
+        run = decided["training"]
+        self.tell(f"training {run}")
+        trouble = self.hospital.done(TRAINING, run, typed=f"journal:{monday}", source=self.base_path)
+        if trouble:
+            return [f"{run}: {trouble.rstrip('.')}"]
+        facts = self.hospital.facts(run, "register")
+        service.follows(facts["champion"])
+        if facts["champion"] != facts["version"]:
+            return [f"{run}: version {facts['version']} stays challenger"]
+        return [f"{run}: version {facts['version']} is champion, and the service follows"]
+
+    def people(self, service: Service, week: int) -> list[str]:
+        """Somebody promotes an old version by hand; later somebody takes that back."""
+        plan, champion = self.world.plan, service.ask("/version")["version"]
+        pushed = self.memory.noted("pushed")
+        if pushed is None and week >= plan.bad_from and champion != 1:
+            self.memory.keep("done/pushed", {"week": week, "version": 1, "before": champion})
+            pushed = self.memory.noted("pushed")
+        if pushed is None or self.memory.noted("rolled-back"):
+            return []
+        if week < pushed["week"] + plan.bad_weeks:
+            self.hospital.rounds("promote", "1", "--problem", self.world.problem.name)
+            service.follows(1)
+            return ["somebody promotes version 1, which learned before the drift; the service follows"]
+        if champion == pushed["version"]:
+            self.hospital.rounds("rollback", "--problem", self.world.problem.name)
+            service.follows(pushed["before"])
+        self.memory.keep("done/rolled-back", {"week": week})
+        return [f"somebody rolls back: version {pushed['before']} is champion again; the service follows"]
+
+    def publish(self, monday: date, run: str) -> None:
+        """The clinic's own table, with what is known by now; without it the histories would stay as they were."""
+        trouble = self.hospital.done(PUBLISHING, run, source=self.table(f"{run}.parquet", self.known(monday)))
+        if trouble:
+            self.tell(f"histories were not published: {trouble}")
+
+    def known(self, monday: date) -> pl.DataFrame:
+        """Every appointment whose outcome the clinic knows, spelt as its table is."""
+        problem = self.world.problem
+        key, outcome = problem.columns[unique(problem)].raw, problem.columns[problem.outcome.column].raw
+        said = {each.key: each.outcome for day in sorted(self.due) if day < monday for each in self.due[day]}
+        spelt = {name: problem.outcome.true if missed else problem.outcome.false for name, missed in said.items()}
+        now = self.raw.filter(pl.col(key).is_in(list(spelt))).with_columns(
+            pl.col(key).replace_strict(spelt, return_dtype=pl.String).alias(outcome)
+        )
+        return pl.concat([self.base, now])
+
+    @property
+    def base_path(self) -> str:
+        return str(self.hospital.place / "tables" / "base.parquet")
+
+    def table(self, name: str, table: pl.DataFrame) -> str:
+        path = self.hospital.place / "tables" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.write_parquet(path)
+        return str(path)
+
+    def truth(self, watched: Facts, monday: date) -> Facts:
+        """What nobody in a clinic knows: how good the scores are if nobody is called, of the rows that were watched."""
+        plan, missed = self.world.plan, self.world.missed
+        first = date.fromisoformat(watched["windows"][-1]["first"][:10])
+        champion, week = watched.get("version"), monday - timedelta(days=7)
+        rows = [each for day, all in self.answered.items() if first <= day < monday for each in all]
+        own = [each for each in rows if each.version == champion]
+        newest = [each for day, all in self.answered.items() if week <= day < monday for each in all]
+
+        def of(found: list[Answered]) -> Facts:
+            scores, truths = [each.score for each in found], [missed[each.key] for each in found]
+            count = max(len(found), 1)
+            return {
+                "rows": len(found),
+                "auc": auc(scores, truths),
+                "said": sum(scores) / count,
+                "rate": sum(truths) / count,
+            }
+
+        called = sum(call(plan, each.key, each.above).action == "call" for each in newest)
+        held = sum(each.above for each in newest) - called
+        return {"watched": of(own), "week": of(newest), "called": called, "held": held}
+
+    def counted(self, monday: date) -> dict[str, int]:
+        """Which version answered how many of the week's questions."""
+        week = monday - timedelta(days=7)
+        found = [each.version for day, all in self.answered.items() if week <= day < monday for each in all]
+        return {str(version): found.count(version) for version in sorted(set(found))}

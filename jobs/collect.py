@@ -1,0 +1,112 @@
+"""Gather what was predicted and what then happened.  Reads the journal, the outcomes.  Writes predictions.parquet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+
+from jobs.collecting import incoming, predictions
+from jobs.collecting.predictions import INPUT, Journaled, Windows
+from jobs.sources import SOURCES, chosen
+from rounds import journal, log, manifest, outcomes, recorded
+from rounds.errors import Refused
+from rounds.files import Reader, Writer
+from rounds.knobs import Column, File, Outcome, When
+from rounds.manifest import Facts
+from rounds.outcomes import LEDGER
+from rounds.step import step
+from rounds.watched import Collect
+
+
+@dataclass(frozen=True)
+class Knobs:
+    columns: dict[str, Column]
+    who: str
+    when: When
+    outcome: Outcome
+    collect: Collect
+
+    def windows(self, to: datetime) -> Windows:
+        return Windows(to, timedelta(days=self.collect.window), self.collect.windows)
+
+
+def joined(found: pl.DataFrame, said: pl.DataFrame, knobs: Knobs) -> tuple[pl.DataFrame, Facts]:
+    """The predictions with what is known of each, and what was counted on the way."""
+    happens = pl.col(INPUT + knobs.when.happens).cast(pl.Date).alias("happens")
+    settled = outcomes.settle(said, found.select("id", "appointment", happens), timedelta(days=knobs.collect.late))
+    return found.hstack(settled.table), settled.counts
+
+
+def facts(table: pl.DataFrame, counts: Facts, windows: Windows, trouble: list[str]) -> Facts:
+    def by(name: str) -> dict[object, int]:
+        return dict(table.group_by(name).len().sort(name).iter_rows())
+
+    rows = by("window")
+    return {
+        "to": windows.to.isoformat(timespec="seconds"),
+        "first": windows.first.isoformat(timespec="seconds"),
+        "windows": windows.count,
+        "predictions": table.height,
+        "appointments": int(table.get_column("last").sum()),
+        "by_version": {str(version): rows for version, rows in by("version").items()},
+        "outcomes": counts,
+        "rows_per_window": [rows.get(number, 0) for number in range(windows.count)],
+        "trouble": trouble,
+    }
+
+
+def until(typed: str, now: datetime) -> datetime:
+    """The moment at which the newest window ends."""
+    if not typed:
+        return now.replace(microsecond=0)
+    try:
+        found = datetime.fromisoformat(typed)
+    except ValueError:
+        raise Refused(
+            f"--to is '{typed}'; want a day such as 2026-11-21, or a moment such as 2026-11-21T05:00."
+        ) from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def receive(read: Reader, knobs: Knobs, at: datetime) -> None:
+    """Put a list of outcomes that came as a file into the ledger, once however often the step is tried."""
+    typed = read.options["outcomes"]
+    if not typed:
+        return
+    source = chosen(typed, File(kind="file", path=typed))
+    target = read.scratch / "outcomes.parquet"
+    SOURCES[source.kind].land(source, read, target)
+    digest = manifest.digest(SOURCES[source.kind].fingerprint(source, read))
+    listed = incoming.read(pl.scan_parquet(target, glob=False), knobs.columns, knobs.outcome, at)
+    lines = incoming.lines(listed, digest, journal.key)
+    new = recorded.ship(lines, read.store, read.problem, f"list-{digest[:16]}", LEDGER, lambda: at)
+    log.say(f"{new:,} outcomes of the list are new in the ledger")
+
+
+@step(
+    knobs=Knobs,
+    reuse=False,
+    options={
+        "to": "the day or moment (UTC) before which the newest window ends; otherwise now",
+        "outcomes": "a list of outcomes: a path, https://...#sha256=..., s3://bucket/key, or a .dvc pointer",
+    },
+)
+def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
+    now = datetime.now(UTC)
+    to = until(read.options["to"], now)
+    receive(read, knobs, min(now, to - timedelta(milliseconds=1)))  # a list for a day in the past had come by then
+    windows = knobs.windows(to)
+    how = Journaled(knobs.columns, knobs.who, knobs.outcome.column)
+    found, trouble = predictions.read(read.store, read.problem, how, windows)
+    said, more = outcomes.read(read.store, read.problem, windows.first, to)
+    table, counts = joined(found, said, knobs)
+    write.table(table, "predictions.parquet")
+    for each in [*trouble, *more]:
+        log.say(each)
+    return facts(table, counts, windows, [*trouble, *more])
+
+
+if __name__ == "__main__":
+    main.command()

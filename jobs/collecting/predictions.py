@@ -1,0 +1,111 @@
+"""The journal of some windows as one table, a row a prediction, its input typed as `validate` types a raw table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from rounds import recorded
+from rounds.decoding import tidy, value
+from rounds.journal import hidden
+from rounds.knobs import Column
+from rounds.outcomes import which
+from rounds.store import Store
+
+INPUT = "input_"  # before the name of each column that was asked with
+
+
+@dataclass(frozen=True)
+class Windows:
+    """So many of equal length that end at `to`; the newest is number 0."""
+
+    to: datetime
+    length: timedelta
+    count: int
+
+    @property
+    def first(self) -> datetime:
+        return self.to - self.length * self.count
+
+    def number(self) -> pl.Expr:
+        last = pl.lit(self.to) - pl.duration(microseconds=1) - pl.col("at")
+        return (last.dt.total_microseconds() // (self.length // timedelta(microseconds=1))).cast(pl.Int32)
+
+    def mask(self) -> pl.Expr:
+        return pl.col("at").is_between(pl.lit(self.first), pl.lit(self.to), closed="left")
+
+
+@dataclass(frozen=True)
+class Journaled:
+    """How this problem's lines are read."""
+
+    columns: Mapping[str, Column]
+    who: str
+    outcome: str
+
+    @property
+    def asked(self) -> dict[str, Column]:
+        return {name: column for name, column in self.columns.items() if name not in {self.who, self.outcome}}
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Every value of the input as text: a flag may be true, 1 or "1"."""
+        text = pl.String()
+        return pl.Schema(
+            {
+                **dict.fromkeys(("id", "at", "model", "bundle", "who", "band", "history"), text),
+                "version": pl.Int64(),
+                "score": pl.Float64(),
+                "features": pl.List(pl.Float32()),
+                "input": pl.Struct(dict.fromkeys(self.asked, text)),
+            }
+        )
+
+    def typed(self, part: pl.DataFrame, windows: Windows) -> pl.DataFrame:
+        """The predictions of these windows; a line without id, moment or score is none."""
+        kept = part.with_columns(recorded.moment(pl.col("at"))).filter(
+            windows.mask(), pl.col("id").is_not_null(), pl.col("score").is_finite()
+        )
+        hashed, appointment = {*hidden(self.columns, self.who)}, which(self.columns)
+        texts = pl.col("input").struct
+        values = {
+            INPUT + name: texts.field(name)
+            if name in hashed
+            else value(tidy(texts.field(name), column), column).alias(INPUT + name)
+            for name, column in self.asked.items()
+        }
+        own = texts.field(appointment) if appointment else pl.lit(None, pl.String)
+        return kept.select(
+            *("id", "at", windows.number().alias("window"), "model", "version", "bundle", "who"),
+            own.alias("appointment"),
+            *("score", "band", "history", "features"),
+            **values,
+        )
+
+
+def read(store: Store, problem: str, how: Journaled, windows: Windows) -> tuple[pl.DataFrame, list[str]]:
+    """Every prediction of these windows once, in order of time, and what could not be read."""
+    trouble: list[str] = []
+
+    def parts() -> Iterator[pl.DataFrame]:
+        yield how.typed(pl.DataFrame(schema=how.schema), windows)
+        for path in recorded.between(store, problem, windows.first.date(), windows.to.date()):
+            part = recorded.table(store, path, how.schema)
+            trouble.extend([part.trouble] if part.trouble else [])
+            yield how.typed(part.table, windows)
+
+    found = _in_order(pl.concat(parts()))
+    repeated = pl.col("id").eq_missing(pl.col("id").shift())
+    if found.select(repeated.any()).item():  # two instances of the service shipped one segment, or a copy was put back
+        found = found.filter(~repeated)
+    last = pl.col("appointment").is_null() | pl.col("appointment").is_last_distinct()
+    return found.with_columns(last=last), trouble
+
+
+def _in_order(found: pl.DataFrame) -> pl.DataFrame:
+    """Column by column, so that a long table is never twice in memory."""
+    order = found.select(pl.arg_sort_by("at", "id")).to_series()
+    return pl.DataFrame([found.drop_in_place(name).gather(order) for name in found.columns])

@@ -1,0 +1,77 @@
+"""Who is watched: the champion, what was found of it before its release, and whose rows may be read as its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from rounds import bundle, manifest, places
+from rounds.bundle import DESCRIPTION, Bundle
+from rounds.errors import Refused
+from rounds.files import Reader, fetch
+from rounds.manifest import Facts, Manifest
+from rounds.registry import CHAMPION, Registry, Version
+from rounds.tracking import open_tracking
+from rounds.turns import Turn
+
+
+@dataclass(frozen=True)
+class Champion:
+    """`tested` are its figures on the test slice, `importance` what each feature is worth; empty if not on record."""
+
+    number: int
+    bundle: Bundle
+    made: str
+    tested: Facts
+    importance: Facts
+
+    def known(self) -> Facts:
+        """All of it that decides what the step finds."""
+        found = {"tested": self.tested, "importance": self.importance}
+        return {
+            "version": self.number,
+            "bundle": self.bundle.digest,
+            "made": self.made,
+            "found": manifest.digest(found),
+        }
+
+
+def champion(read: Reader, model: str) -> Champion:
+    """The version that answers, whole and unaltered."""
+    registry = _registry(read, model)
+    shelf = registry.shelf()
+    version = None if shelf is None else shelf.by_alias(CHAMPION)
+    if version is None:
+        raise Refused(f"{model} has no champion yet, so nothing can be watched. Run 'register' first.")
+    trained = registry.trained(version)
+    loaded = bundle.load(lambda name: fetch(read.store, trained, name, read.scratch))
+    tested, importance = _judged(read, version, trained)
+    return Champion(version.number, loaded, trained.circumstances.started, tested, importance)
+
+
+def _registry(read: Reader, model: str) -> Registry:
+    return Registry(open_tracking(), read.store, read.problem, model, Turn(read.store, ""))
+
+
+def _judged(read: Reader, version: Version, trained: Manifest) -> tuple[Facts, Facts]:
+    """What evaluate found; the run may be gone by now, or its name be another run's, and the version's tags remain."""
+    found = places.read(read.store, places.manifest_path(read.problem, version.run, "evaluate"))
+    if found is None or found.circumstances.read.inputs.get("train") != trained.content.digest():
+        ends = {end: version.tags.get(f"auc.{end}") for end in ("value", "low", "high")}
+        return ({} if None in ends.values() else {"auc": {end: float(str(at)) for end, at in ends.items()}}), {}
+    try:
+        report = json.loads(fetch(read.store, found, "metrics.json", read.scratch).read_bytes())
+    except Refused:
+        return dict(found.content.facts["metrics"]), {}
+    return dict(found.content.facts["metrics"]), dict(report["importance"])
+
+
+def features(read: Reader, digest: str) -> tuple[str, ...] | None:
+    """What another version of the model reads; none where it is not on record."""
+    made = places.read(read.store, f"{read.problem}/.registry/bundles/{digest}.json")
+    if made is None:
+        return None
+    try:
+        return tuple(json.loads(fetch(read.store, made, DESCRIPTION, read.scratch).read_bytes())["features"])
+    except Refused:
+        return None

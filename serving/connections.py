@@ -1,0 +1,87 @@
+"""A connection with a caller: uvicorn's own, with limits where uvicorn has none.
+
+By itself it waits for a request's line and headers for ever, and takes any number of their bytes and of connections.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving.limits import BUSY, CLOSE, Headers, Problem
+
+HEAD_BYTES = 64 * 1024
+
+
+class Connection(HttpToolsProtocol):
+    """Closed when no whole request has begun in time; who comes when all places are taken is told so."""
+
+    most: int  # connections at once
+    seconds: float  # until a request's headers are there
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._heading, self._head = True, 0  # whether a request's line and headers are awaited, and their bytes
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            self._refuse(b"503 Service Unavailable", "The service has as many connections as it can take.", BUSY)
+        else:
+            self._wait(self.seconds)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._heard()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._heard()
+            return
+        if self._heading:
+            self._head += len(data)
+            if self._head > HEAD_BYTES:
+                text = f"The headers are larger than {HEAD_BYTES} bytes."
+                self._refuse(b"431 Request Header Fields Too Large", text, [])
+        self._wait(self.seconds if self._heading else self.timeout_keep_alive)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._heading = True
+
+    def on_headers_complete(self) -> None:
+        self._heading = False
+        super().on_headers_complete()
+
+    def _wait(self, seconds: float) -> None:
+        if self._late is None and not self.transport.is_closing():
+            self._late = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _heard(self) -> None:
+        self._head = 0
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+    def _refuse(self, status: bytes, text: str, headers: Headers) -> None:
+        """Before there is a request that the application could answer."""
+        if self.transport.is_closing():
+            return
+        content = Problem(0, text).body
+        told = [*headers, *CLOSE, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(content))]
+        lines = [b"HTTP/1.1 " + status, *(name + b": " + value for name, value in told), b"", content]
+        self.transport.write(b"\r\n".join(lines))
+        self.transport.close()
+
+
+def connections(places: int, wait: float) -> type[Connection]:
+    """What uvicorn makes for each caller."""
+
+    class Limited(Connection):
+        most, seconds = places, wait
+
+    return Limited

@@ -1,0 +1,64 @@
+"""The routes under /ops that only tell: facts as JSON, and the watch's reports as pages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import HTMLResponse, Response
+
+from rounds import log
+from rounds.errors import StoreError
+from serving import about, operations
+from serving.limits import BUSY, Problem
+from serving.state import State
+
+# A report brings its style along, and Evidently's its scripts: in a sandbox, where they reach no service.
+PAGE = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'; "
+)
+POLICIES = {
+    "report": f"{PAGE}sandbox",
+    "report/evidently": f"{PAGE}script-src 'unsafe-inline' 'unsafe-eval'; sandbox allow-scripts",
+}
+FAILED = {"application/json": {"schema": about.FAILED}}
+NO_REPORT = {404: "There is no such report yet", 503: "The store cannot be reached"}
+
+
+def add(app: FastAPI, state: State) -> None:
+    for path, (tell, summary) in operations.TOLD.items():
+        _tells(app, state, path, tell, summary)
+    for path, name in operations.REPORTS.items():
+        _shows(app, state, path, name)
+
+
+def _tells(app: FastAPI, state: State, path: str, tell: Callable[[State], dict[str, Any]], summary: str) -> None:
+    @app.get(f"/ops/{path}", summary=summary, tags=["operations"], operation_id=f"ops {path}")
+    async def told() -> dict[str, Any]:
+        return tell(state)
+
+
+def _shows(app: FastAPI, state: State, path: str, name: str) -> None:
+    responses: Any = {
+        200: {"content": {"text/html": {"schema": {"type": "string"}}}},
+        **{status: {"description": text, "content": FAILED} for status, text in NO_REPORT.items()},
+    }
+    named: Any = {"operation_id": f"ops {path}", "response_class": HTMLResponse, "responses": responses}
+
+    @app.get(f"/ops/{path}", summary=f"The newest {name} of the watch", tags=["operations"], **named)
+    async def shown() -> Response:
+        return HTMLResponse(await _report(state, name), headers={"content-security-policy": POLICIES[path]})
+
+
+async def _report(state: State, name: str) -> bytes:
+    try:
+        found = await asyncio.to_thread(state.watching.report, name)
+    except StoreError as error:
+        log.say(f"the watch's {name}: {error}")
+        raise Problem(503, f"The {name} of the watch cannot be read from the store just now.", BUSY) from None
+    if found is None:
+        raise Problem(404, f"There is no {name} yet: monitor has not run, or did not write it. See /ops/health.")
+    return found

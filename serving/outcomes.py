@@ -1,0 +1,143 @@
+"""The route that is told what happened, as plain ASGI: POST /outcomes. On disk before it is answered, known or not."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET
+
+from rounds.decoding import EARLIEST
+from rounds.journal import keyed
+from rounds.outcomes import ACTIONS, record, which
+from serving.batches import Batches
+from serving.inputs import FAULTS, SPOKEN, TYPES, fault
+from serving.limits import Problem
+from serving.spelling import identifier
+from serving.state import State
+
+AHEAD = timedelta(minutes=5)  # that a clock elsewhere may be fast: what is observed later than now would always win
+LINES = 4096  # to disk at once
+KINDS: Mapping[str, tuple[Any, str]] = {
+    "id": (TYPES["identifier"], "the id of a prediction"),
+    "appointment": (TYPES["identifier"], SPOKEN["identifier"]),
+    "outcome": (bool, "true or false"),
+    "action": (Literal[ACTIONS], f"one of {', '.join(ACTIONS)}"),
+    "propensity": (float, "a chance from 0 to 1"),
+    "observed": (datetime, SPOKEN["timestamp"]),
+}
+Line = dict[str, Any]
+
+
+class Request(msgspec.Struct, forbid_unknown_fields=True):
+    outcomes: list[Any]
+
+
+class Received(msgspec.Struct):
+    received: int
+    entries: list[str]
+
+
+_request = msgspec.json.Decoder(Request).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Telling:
+    """Bodies in, bodies out; a list with one wrong row is not taken in part."""
+
+    def __init__(self, state: State) -> None:
+        self.state, self._journal = state, state.outcomes
+        self._named = which(state.problem.columns) is not None
+        self._batches: Batches[list[Line], None] = Batches(self._commit, len, LINES)
+
+    async def tell(self, body: bytes, query: bytes) -> bytes:
+        now = datetime.now(UTC)
+        lines = [self._line(row, now) for row in self._rows(body, now)]
+        await self._batches.ask(lines)
+        self.state.metrics.outcomes.inc(len(lines))
+        return _encode(Received(len(lines), [line["entry"] for line in lines]))
+
+    async def _commit(self, waiting: Sequence[list[Line]]) -> list[None]:
+        """All that came while the disk was busy goes to it at once."""
+        await asyncio.to_thread(self._journal.append, [line for lines in waiting for line in lines])
+        return [None] * len(waiting)
+
+    def _rows(self, body: bytes, now: datetime) -> list[Line]:
+        try:
+            rows = _request(body).outcomes
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            wanted = 'JSON such as {"outcomes": [{"id": "...", "outcome": true}]}'
+            raise Problem(422, "The body is not what is wanted.", fields=[fault("", UNSET, wanted)]) from None
+        most = self.state.settings.rows
+        if not 0 < len(rows) <= most:
+            told = [fault("outcomes", len(rows), f"1 to {most} outcomes")]
+            raise Problem(422, f"The body holds {len(rows)} outcomes; want 1 to {most}.", fields=told)
+        faults: list[Line] = []
+        for at, row in enumerate(rows):
+            faults += [{"row": at, **one} for one in self._faults(row, now)]
+            if len(faults) >= FAULTS:
+                break
+        if faults:
+            raise Problem(422, "Some fields are not what is wanted.", fields=faults[:FAULTS])
+        return rows
+
+    def _faults(self, row: Any, now: datetime) -> Iterator[Line]:
+        if not isinstance(row, dict):
+            yield fault("", row, f"an object with some of {', '.join(KINDS)}")
+            return
+        said = {name: value for name, value in row.items() if value is not None}
+        wrong = {name for name, value in said.items() if name not in KINDS or not _fits(name, value)}
+        for name in row:
+            if name in wrong:
+                yield fault(
+                    name, row[name], KINDS[name][1] if name in KINDS else f"one of the fields {', '.join(KINDS)}"
+                )
+        if ("id" in said) == ("appointment" in said):
+            yield fault("id", said.get("id", UNSET), "either id or appointment")
+        if "appointment" in said and not self._named:
+            yield fault("appointment", said["appointment"], "id: these appointments have no identifier of their own")
+        if not {"outcome", "action"} & set(said):
+            yield fault("outcome", UNSET, "an outcome, an action or both")
+        if "propensity" in said and "action" not in said:
+            yield fault("action", UNSET, "the action that propensity is the chance of")
+        if "observed" in said and "observed" not in wrong and not _past(said["observed"], now):
+            yield fault("observed", said["observed"], "a moment that is not to come")
+
+    def _line(self, row: Line, now: datetime) -> Line:
+        said = {name: value for name, value in row.items() if value is not None}
+        if "appointment" in said:
+            said["appointment"] = keyed(str(identifier(said["appointment"])), self.state.key)
+        if "id" in said:
+            said["id"] = str(said["id"])
+        if "observed" in said:
+            said["observed"] = _moment(said["observed"]).isoformat(timespec="milliseconds")
+        return record(secrets.token_hex(16), now.isoformat(timespec="milliseconds"), **said)
+
+
+def _fits(name: str, value: Any) -> bool:
+    try:
+        found = msgspec.convert(value, KINDS[name][0])
+    except msgspec.ValidationError:
+        return False
+    if name == "appointment":
+        return identifier(found) is not None
+    if name == "observed":
+        return bool(found.year >= EARLIEST.year)
+    return name != "propensity" or 0 <= found <= 1
+
+
+def _moment(text: str) -> datetime:
+    """In UTC; without a zone it is taken to be in UTC."""
+    found = msgspec.convert(text, datetime)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _past(text: str, now: datetime) -> bool:
+    try:
+        return _moment(text) <= now + AHEAD
+    except OverflowError:  # at the very end of the calendar
+        return False
