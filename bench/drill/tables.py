@@ -18,38 +18,32 @@ LONGER, VISITS = 3, 1.79  # visits of a simulated patient, on average
 
 def tables(plan: Plan, problem: Problem) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What the first champion learns from, and what comes then: each row as its source spells it."""
-    whole = real(plan, problem) if plan.source else simulated(plan, problem)
+    whole, cut = real(plan, problem) if plan.source else simulated(plan, problem)
     happens = day(problem)
-    cut = edge(plan, whole.select(happens).to_series())
     return whole.filter(happens < cut), whole.filter(happens >= cut)
 
 
-def edge(plan: Plan, days: pl.Series) -> date:
-    """The first day of the stream."""
-    if not plan.source:
-        return plan.start + timedelta(weeks=plan.base)
-    found: date = days.drop_nulls().sort()[int(plan.initial * days.drop_nulls().len())]
-    return found
-
-
-def simulated(plan: Plan, problem: Problem) -> pl.DataFrame:
-    """Two worlds with the same patients: one stays as it is, in the other a drift has gone far.
+def simulated(plan: Plan, problem: Problem) -> tuple[pl.DataFrame, date]:
+    """Two worlds with the same patients: one stays as it is, in the other a drift has gone far.  And the first day.
 
     From the week of the drift on the appointments are those of the other world. The simulator's drift grows over its
     whole table, so the other world is the last part of a longer one, brought forward by whole weeks.
     """
     weeks, happens = plan.base + plan.weeks + 1, day(problem)
-    turn = plan.start + timedelta(weeks=plan.base + plan.drift_from - 1)
+    first = plan.start + timedelta(weeks=plan.base)
+    turn = first + timedelta(weeks=plan.drift_from - 1)
     patients = round(plan.weekly * weeks / VISITS)
-    quiet = _simulated(plan, problem, patients, weeks, 0.0).filter(happens < turn)
+    key = next(column.raw for column in problem.columns.values() if column.unique)
+    seen = (happens >= first) | (pl.col(key).cast(pl.Int64) % 100 < 100 * plan.on_record)
+    quiet = _simulated(plan, problem, patients, weeks, 0.0).filter((happens < turn) & seen)
     earlier = timedelta(weeks=(LONGER - 1) * weeks)
     moved = _simulated(plan, problem, LONGER * patients, LONGER * weeks, plan.drift)
     moved = moved.with_columns(
         _earlier(problem.columns[name].raw, earlier) for name in (problem.when.booked, problem.when.happens)
     )
-    key = next(column.raw for column in problem.columns.values() if column.unique)
     # An appointment that has its place before the turn does not come again.
-    return pl.concat([quiet, moved.filter(happens >= turn).join(quiet, on=key, how="anti", maintain_order="left")])
+    moved = moved.filter(happens >= turn).join(quiet, on=key, how="anti", maintain_order="left")
+    return pl.concat([quiet, moved]), first
 
 
 def _simulated(plan: Plan, problem: Problem, patients: int, weeks: int, drift: float) -> pl.DataFrame:
@@ -64,18 +58,20 @@ def _earlier(name: str, by: timedelta) -> pl.Expr:
     return days.cast(pl.String) + pl.col(name).str.slice(10)
 
 
-def real(plan: Plan, problem: Problem) -> pl.DataFrame:
+def real(plan: Plan, problem: Problem) -> tuple[pl.DataFrame, date]:
     """The table of `SOURCE=`; from the week of the drift on a unit and a flag of it are not what they were."""
     with tempfile.TemporaryDirectory() as folder:
         land_table(Path(plan.source), Path(folder) / "landed.parquet", Path(folder))
         whole = pl.read_parquet(Path(folder) / "landed.parquet", glob=False)
     happens = day(problem)
-    first = edge(plan, whole.select(happens).to_series())
+    days = whole.select(happens).to_series().drop_nulls().sort()
+    first: date = days[int(plan.initial * len(days))]
     turn = first - timedelta(days=first.weekday()) + timedelta(weeks=plan.drift_from - 1)
-    return whole.sort(happens, maintain_order=True).with_columns(
-        pl.when(happens >= turn).then(changed).otherwise(pl.col(name)).alias(name)
-        for name, changed in changes(problem).items()
+    changed = whole.sort(happens, maintain_order=True).with_columns(
+        pl.when(happens >= turn).then(other).otherwise(pl.col(name)).alias(name)
+        for name, other in changes(problem).items()
     )
+    return changed, first
 
 
 def changes(problem: Problem) -> dict[str, pl.Expr]:

@@ -19,10 +19,10 @@ from bench.drill.world import Told, World, auc, call, happened, told, unique
 from rounds.manifest import Facts
 
 TRAINING = ("ingest", "validate", "features", "tune", "train", "evaluate", "register")
-WATCHING = ("collect", "monitor")
+WATCHING = ("collect", "monitor", "decide")
 PUBLISHING = ("ingest", "validate", "publish")
 FIRST = "first"
-DAY_BEGINS, WATCH = hour(0, 10), hour(5)
+DAY_BEGINS, WATCH = hour(0, 10), hour(18)
 
 
 class Answered(NamedTuple):
@@ -97,12 +97,14 @@ class Drill:
         self.hospital.at(day, DAY_BEGINS if begins else hour(self.world.plan.hour))
         rows = self.world.asked(day)
         if rows:
-            self.memory.keep(f"days/{day}", [list(each) for each in self.ask(service, rows)])
-            self.take(day, [Answered(*each) for each in self.memory.notes("days")[day.isoformat()]])
+            answers = self.ask(service, rows)
+            self.memory.keep(f"days/{day}", [list(each) for each in answers])
+            self.take(day, answers)
         self.report(service, day)
         if begins:
-            self.hospital.at(day, WATCH)
-            self.watch(service, day)
+            self.week(service, day)
+        elif day == self.seen:
+            self.alarm(service, day)
 
     def ask(self, service: Service, rows: list[dict[str, Any]]) -> list[Answered]:
         key = unique(self.world.problem)
@@ -128,33 +130,32 @@ class Drill:
             "observed": f"{said.observed}T00:00:00Z",
         }
 
-    def watch(self, service: Service, monday: date) -> None:
-        """Collect, monitor and decide; whatever that asks for; and what people do this week."""
+    def week(self, service: Service, monday: date) -> None:
+        """The watch; whatever it asks for; the histories; and now and then somebody who knows better."""
         begun, week = time.monotonic(), (monday - self.world.first).days // 7
-        run, last = f"week-{week:02}", monday - timedelta(days=1)
-        service.shipped(last, len(self.answered.get(last, [])))
         publishing = threading.Thread(target=self.publish, args=(monday, f"clinic-{week:02}"))
         if week % self.world.plan.publish == 0:
             publishing.start()
-        code, trouble = self.looked(run, monday)
+        code, watched, decided = self.watch(service, monday, f"week-{week:02}")
         if publishing.ident is not None:
             publishing.join()
-        if trouble:
-            raise Fallen(trouble)
-        watched, decided = self.hospital.facts(run, "monitor"), self.hospital.facts(run, "decide")
-        events = self.retrain(service, decided, monday) if code == 0 else []
-        events += self.people(service, week)
+        events = [*self.midweek(monday), *(self.retrain(service, decided, monday) if code == 0 else [])]
+        events += self.push(service, week, monday)
         note = reading.note(week, monday, watched, decided, events, self.truth(watched, monday), self.counted(monday))
         self.memory.keep(f"weeks/{week:02}", {**note, "seconds": round(time.monotonic() - begun, 1)})
         self.tell(reading.line(note))
 
-    def looked(self, run: str, monday: date) -> tuple[int, str]:
+    def watch(self, service: Service, day: date, run: str) -> tuple[int, Facts, Facts]:
+        """Collect, monitor and decide, on all until this day: the code of decide, what was seen, what was decided."""
+        last = day - timedelta(days=1)
+        service.shipped(last, len(self.answered.get(last, [])))
+        self.hospital.at(day, WATCH)
         for step in WATCHING:
-            code = self.hospital.step(step, run, *(("--to", monday.isoformat()) if step == "collect" else ()))
-            if code != 0:
-                return code, f"{step} of {run} ended with {code}; {self.hospital.log(run)}"
-        code = self.hospital.step("decide", run, "--training", f"retrain-{run}")
-        return code, "" if code in {0, 99} else f"decide of {run} ended with {code}; {self.hospital.log(run)}"
+            words = {"collect": ("--to", day.isoformat()), "decide": ("--training", f"retrain-{run}")}.get(step, ())
+            code = self.hospital.step(step, run, *words)
+            if code not in ({0, 99} if step == "decide" else {0}):
+                raise Fallen(f"{step} of {run} ended with {code}; {self.hospital.log(run)}")
+        return code, self.hospital.facts(run, "monitor"), self.hospital.facts(run, "decide")
 
     def retrain(self, service: Service, decided: Facts, monday: date) -> list[str]:
         """What the trigger starts: training on the journal up to now, under the name that the ledger holds."""
@@ -169,24 +170,49 @@ class Drill:
             return [f"{run}: version {facts['version']} stays challenger"]
         return [f"{run}: version {facts['version']} is champion, and the service follows"]
 
-    def people(self, service: Service, week: int) -> list[str]:
-        """Somebody promotes an old version by hand; later somebody takes that back."""
-        plan, champion = self.world.plan, service.ask("/version")["version"]
-        pushed = self.memory.noted("pushed")
-        if pushed is None and week >= plan.bad_from and champion != 1:
-            self.memory.keep("done/pushed", {"week": week, "version": 1, "before": champion})
-            pushed = self.memory.noted("pushed")
-        if pushed is None or self.memory.noted("rolled-back"):
+    def push(self, service: Service, week: int, monday: date) -> list[str]:
+        """Somebody promotes the first version by hand, once another one has answered for a week."""
+        pushed, champion = self.memory.noted("pushed"), service.ask("/version")["version"]
+        if pushed is None:
+            newer = any(each.version == champion for each in self.answered.get(monday - timedelta(days=7), []))
+            if week < self.world.plan.bad_from or champion == 1 or not newer:
+                return []
+            pushed = {"day": monday.isoformat(), "before": champion}
+            self.memory.keep("done/pushed", pushed)
+        elif pushed["day"] != monday.isoformat():
             return []
-        if week < pushed["week"] + plan.bad_weeks:
-            self.hospital.rounds("promote", "1", "--problem", self.world.problem.name)
-            service.follows(1)
-            return ["somebody promotes version 1, which learned before the drift; the service follows"]
-        if champion == pushed["version"]:
-            self.hospital.rounds("rollback", "--problem", self.world.problem.name)
-            service.follows(pushed["before"])
-        self.memory.keep("done/rolled-back", {"week": week})
-        return [f"somebody rolls back: version {pushed['before']} is champion again; the service follows"]
+        self.hospital.rounds("promote", "1", "--problem", self.hospital.problem)
+        service.follows(1)
+        return ["somebody promotes version 1, which learned before the drift, and the service follows"]
+
+    @property
+    def seen(self) -> date | None:
+        """The day on which people look at what the watch says of the model that was pushed."""
+        pushed = self.memory.noted("pushed")
+        return pushed and date.fromisoformat(pushed["day"]) + timedelta(days=self.world.plan.bad_days)
+
+    def alarm(self, service: Service, day: date) -> None:
+        """The watch of that day, and somebody who takes the model back; what else it asks for is done as ever."""
+        code, watched, decided = self.watch(service, day, f"day-{day}")
+        before = self.memory.noted("pushed")["before"]
+        if service.ask("/version")["version"] == 1:
+            self.hospital.rounds("rollback", "--problem", self.hospital.problem)
+            service.follows(before)
+        said = "; ".join(watched["performance"]["says"][:1]).rstrip(".")
+        held = f" ({decided['held']})" if decided["held"] else ""
+        events = [
+            f"{day:%A}: the watch says of version {watched['version']}: {said}. Decided: {decided['verdict']}{held}",
+            f"{day:%A}: somebody rolls back, version {before} is champion again, and the service follows",
+            *(self.retrain(service, decided, day) if code == 0 else []),
+        ]
+        self.memory.keep("done/rolled-back", {"day": day.isoformat(), "events": events})
+        for event in events:
+            self.tell(f"         {event}")
+
+    def midweek(self, monday: date) -> list[str]:
+        """What happened between two Mondays."""
+        done = self.memory.noted("rolled-back")
+        return done["events"] if done and monday - timedelta(days=7) <= date.fromisoformat(done["day"]) < monday else []
 
     def publish(self, monday: date, run: str) -> None:
         """The clinic's own table, with what is known by now; without it the histories would stay as they were."""

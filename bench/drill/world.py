@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -59,12 +60,12 @@ class World:
         kinds = {name: self.problem.columns[name].type for name in rows.columns if name in self.problem.columns}
         return [{name: spelt(kinds[name], row[name]) for name in kinds} for row in rows.iter_rows(named=True)]
 
-    @property
+    @cached_property
     def missed(self) -> Mapping[str, bool]:
         """The truth: by appointment, whether it is missed if nobody does anything about it."""
         return dict(self.stream.select(KEY, MISSED).iter_rows())
 
-    @property
+    @cached_property
     def happens(self) -> Mapping[str, date]:
         return dict(self.stream.select(KEY, self.problem.when.happens).iter_rows())
 

@@ -29,7 +29,8 @@ def before_call(context, case, kwargs):
         body["id"] = os.environ["ON_RECORD"]
         return
     for row in body["outcomes"] if case.operation.path == "/outcomes" else []:
-        row |= {"id": os.environ["ON_RECORD"], "appointment": None, "outcome": True}
+        row |= {"id": os.environ["ON_RECORD"], "appointment": None, "outcome": True, "action": "none"}
+        row["observed"] = "2026-03-31T09:30:00Z"
     for row in body["appointments"] if case.operation.path == "/predict" else []:
         row["scheduled_day"] = "2026-03-12T09:30:00Z"
         row["appointment_day"] = "2026-03-30"
