@@ -8,14 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from datetime import time as hour
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
-from bench.drill import reading
+from bench.drill import books, reading
+from bench.drill.books import Answered
 from bench.drill.hospital import Fallen, Hospital, Service
 from bench.drill.position import Memory
-from bench.drill.world import Told, World, auc, call, happened, told, unique
+from bench.drill.world import Told, World, call, happened, told, unique
 from rounds.manifest import Facts
 
 TRAINING = ("ingest", "validate", "features", "tune", "train", "evaluate", "register")
@@ -23,15 +24,6 @@ WATCHING = ("collect", "monitor", "decide")
 PUBLISHING = ("ingest", "validate", "publish")
 FIRST = "first"
 DAY_BEGINS, WATCH = hour(0, 10), hour(18)
-
-
-class Answered(NamedTuple):
-    """One prediction, as the drill remembers it."""
-
-    key: str
-    score: float
-    version: int
-    above: bool
 
 
 @dataclass
@@ -141,7 +133,8 @@ class Drill:
             publishing.join()
         events = [*self.midweek(monday), *(self.retrain(service, decided, monday) if code == 0 else [])]
         events += self.push(service, week, monday)
-        note = reading.note(week, monday, watched, decided, events, self.truth(watched, monday), self.counted(monday))
+        truth, counted = books.truth(self.world, self.answered, watched, monday), books.counted(self.answered, monday)
+        note = reading.note(week, monday, watched, decided, events, truth, counted)
         self.memory.keep(f"weeks/{week:02}", {**note, "seconds": round(time.monotonic() - begun, 1)})
         self.tell(reading.line(note))
 
@@ -216,20 +209,13 @@ class Drill:
 
     def publish(self, monday: date, run: str) -> None:
         """The clinic's own table, with what is known by now; without it the histories would stay as they were."""
-        trouble = self.hospital.done(PUBLISHING, run, source=self.table(f"{run}.parquet", self.known(monday)))
+        trouble = self.hospital.done(
+            PUBLISHING,
+            run,
+            source=self.table(f"{run}.parquet", books.known(self.world, self.base, self.raw, self.due, monday)),
+        )
         if trouble:
             self.tell(f"histories were not published: {trouble}")
-
-    def known(self, monday: date) -> pl.DataFrame:
-        """Every appointment whose outcome the clinic knows, spelt as its table is."""
-        problem = self.world.problem
-        key, outcome = problem.columns[unique(problem)].raw, problem.columns[problem.outcome.column].raw
-        said = {each.key: each.outcome for day in sorted(self.due) if day < monday for each in self.due[day]}
-        spelt = {name: problem.outcome.true if missed else problem.outcome.false for name, missed in said.items()}
-        now = self.raw.filter(pl.col(key).is_in(list(spelt))).with_columns(
-            pl.col(key).replace_strict(spelt, return_dtype=pl.String).alias(outcome)
-        )
-        return pl.concat([self.base, now])
 
     @property
     def base_path(self) -> str:
@@ -240,32 +226,3 @@ class Drill:
         path.parent.mkdir(parents=True, exist_ok=True)
         table.write_parquet(path)
         return str(path)
-
-    def truth(self, watched: Facts, monday: date) -> Facts:
-        """What nobody in a clinic knows: how good the scores are if nobody is called, of the rows that were watched."""
-        plan, missed = self.world.plan, self.world.missed
-        first = date.fromisoformat(watched["windows"][-1]["first"][:10])
-        champion, week = watched.get("version"), monday - timedelta(days=7)
-        rows = [each for day, all in self.answered.items() if first <= day < monday for each in all]
-        own = [each for each in rows if each.version == champion]
-        newest = [each for day, all in self.answered.items() if week <= day < monday for each in all]
-
-        def of(found: list[Answered]) -> Facts:
-            scores, truths = [each.score for each in found], [missed[each.key] for each in found]
-            count = max(len(found), 1)
-            return {
-                "rows": len(found),
-                "auc": auc(scores, truths),
-                "said": sum(scores) / count,
-                "rate": sum(truths) / count,
-            }
-
-        called = sum(call(plan, each.key, each.above).action == "call" for each in newest)
-        held = sum(each.above for each in newest) - called
-        return {"watched": of(own), "week": of(newest), "called": called, "held": held}
-
-    def counted(self, monday: date) -> dict[str, int]:
-        """Which version answered how many of the week's questions."""
-        week = monday - timedelta(days=7)
-        found = [each.version for day, all in self.answered.items() if week <= day < monday for each in all]
-        return {str(version): found.count(version) for version in sorted(set(found))}

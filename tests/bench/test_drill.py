@@ -9,18 +9,19 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from bench.drill import clock, story, tables
+from bench.drill import books, clock, story, tables
 from bench.drill import world as outside
+from bench.drill.books import Answered
 from bench.drill.plan import Plan
 from bench.drill.position import Memory
-from bench.drill.weeks import Answered, Drill
+from bench.drill.weeks import Drill
 from problems import problem
 from rounds.errors import Refused
 from rounds.store import open_store
@@ -72,6 +73,22 @@ def test_the_drift_begins_in_its_week(world: outside.World) -> None:
     assert world.first.weekday() == 0 and world.weeks == 3
 
 
+def test_a_real_table_is_cut_by_day_and_changes_in_its_week(tmp_path: Path) -> None:
+    described, simulated = problem("noshow"), pl.concat(tables.tables(PLAN, problem("noshow")))
+    simulated.write_csv(tmp_path / "table.csv")
+    plan = Plan(source=str(tmp_path / "table.csv"), drift_from=2)
+    base, rest = tables.tables(plan, described)
+    days = base.select(tables.day(described)).to_series(), rest.select(tables.day(described)).to_series()
+    assert days[0].max() < days[1].min()  # type: ignore[operator]
+    assert base.height / simulated.height == pytest.approx(plan.initial, abs=0.05)
+    turn = outside.world(plan, described, rest).first + timedelta(weeks=1)
+    early, late = rest.filter(days[1] < turn), rest.filter(days[1] >= turn)
+    assert set(late["SMS_received"]) == {"0"} and "1" in set(early["SMS_received"])
+    assert all(int(age) % 2 == 0 for age in late["Age"])
+    outcomes = dict(simulated.select("AppointmentID", "No-show").iter_rows())
+    assert dict(rest.select("AppointmentID", "No-show").iter_rows()).items() <= outcomes.items()
+
+
 def test_every_appointment_is_asked_once_and_before_it_happens(world: outside.World) -> None:
     asked: list[dict[str, Any]] = []
     for day in sorted(set(world.stream.get_column(outside.DAY))):
@@ -108,6 +125,20 @@ def test_what_a_day_leads_to_follows_from_its_note(world: outside.World, tmp_pat
     second.remember()
     assert first.due == second.due and first.due
     assert set(first.acted) == set(keys)
+
+
+def test_the_books_know_less_than_the_truth(world: outside.World) -> None:
+    day, monday = world.first, world.first + timedelta(weeks=1)
+    keys = world.stream.filter(pl.col(outside.DAY) == day).get_column(outside.KEY).to_list()
+    answered = {day: [Answered(key, float(world.missed[key]), 1, at % 2 == 0) for at, key in enumerate(keys)]}
+    found = books.truth(world, answered, {"version": 1, "windows": [{"first": f"{day}T00:00:00+00:00"}]}, monday)
+    assert found["watched"]["auc"] == 1.0 and found["watched"]["rows"] == len(keys)
+    assert found["called"] + found["held"] == len(keys[::2])
+    assert books.counted(answered, monday) == {"1": len(keys)}
+    _, raw = tables.tables(PLAN, world.problem)
+    due = {day: [outside.Told(keys[0], day, True, day)], monday: [outside.Told(keys[1], monday, True, monday)]}
+    table = books.known(world, raw.head(0), raw, due, monday)
+    assert table.select("AppointmentID", "No-show").rows() == [(keys[0], "Yes")]
 
 
 def test_a_process_goes_by_the_calendar(tmp_path: Path) -> None:
