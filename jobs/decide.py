@@ -36,8 +36,7 @@ def champion(read: Reader, model: str) -> Version:
 
 
 def ask(read: Reader, decision: Decision, watched: Facts, cooldown: timedelta) -> Answer:
-    """Claim the retrain in the ledger. The time is the watch's own, so that a late retry judges alike."""
-    at = datetime.fromisoformat(watched["to"])
+    """Claim the retrain in the ledger, as of now: whatever day the watch looked at, the training begins today."""
     bundle, rules = watched["bundle"], decision.asking
     wanted = Ask(
         key=retrains.key(read.problem, bundle, rules),
@@ -46,7 +45,7 @@ def ask(read: Reader, decision: Decision, watched: Facts, cooldown: timedelta) -
         bundle=bundle,
         rules=rules,
         says=tuple(reason.says for reason in decision.reasons if reason.asks == "retrain"),
-        at=at if at.tzinfo else at.replace(tzinfo=UTC),
+        at=datetime.now(UTC),
     )
     return retrains.claim(read.store, read.problem, wanted, cooldown)
 

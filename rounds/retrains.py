@@ -22,6 +22,10 @@ LAST = "register"  # the step with which a training ends
 State = Literal["waiting", "running", "ended"]
 
 
+class Unreadable(StoreError):
+    """Something lies in the ledger that is no entry of it."""
+
+
 class Ask(BaseModel):
     """One entry, by whom it was claimed: the watch's run, or an operator."""
 
@@ -69,7 +73,8 @@ def claim(store: Store, problem: str, wanted: Ask, cooldown: timedelta) -> Answe
     made = asks(store, problem)
     states = {ask.training: state(store, problem, ask.training) for ask in made}
     own = [ask for ask in made if ask.run == wanted.run and states[ask.training] != "ended"]
-    begun = [ask for ask in reversed(made) if states[ask.training] != "waiting" and ask not in own]
+    lost = [ask for ask in made if states[ask.training] == "running" and wanted.at - ask.at >= PATIENCE]
+    begun = [ask for ask in reversed(made) if states[ask.training] != "waiting" and ask not in [*own, *lost]]
     running = [ask for ask in begun if states[ask.training] == "running"]
     if held := _held(wanted, begun, running, cooldown):
         return Answer(None, held)
@@ -85,8 +90,7 @@ def claim(store: Store, problem: str, wanted: Ask, cooldown: timedelta) -> Answe
 def _held(wanted: Ask, begun: list[Ask], running: list[Ask], cooldown: timedelta) -> str:
     """Why this ask must wait; `begun` and `running` are newest first. A reason may ask again after the cooldown."""
     for ask in running:
-        if wanted.at - ask.at < PATIENCE:
-            return f"training {ask.training} is under way, which run {ask.run} asked for"
+        return f"training {ask.training} is under way, which run {ask.run} asked for"
     if cooldown:
         begun = [ask for ask in begun if wanted.at - ask.at < cooldown]
         until = f"; cooldown until {max(ask.at for ask in begun) + cooldown:%Y-%m-%d %H:%M} UTC" if begun else ""
@@ -106,4 +110,4 @@ def _parsed(path: str, raw: bytes) -> Ask:
     try:
         return Ask.model_validate_json(raw)
     except ValidationError as error:
-        raise StoreError(f"{path} is no entry of the ledger of retrains. Look at it, and remove it.") from error
+        raise Unreadable(f"{path} is no entry of the ledger of retrains. Look at it, and remove it.") from error

@@ -18,6 +18,10 @@ class AirflowDown(RoundsError):
     """Airflow cannot be reached just now: a retry may help."""
 
 
+class UnderWay(RoundsError):
+    """Another run of this DAG waits or works, so none is started."""
+
+
 @dataclass(frozen=True)
 class Airflow:
     """By a token, by a user's password, or, where nobody logs in, by nothing."""
@@ -36,13 +40,18 @@ class Airflow:
         return f"Airflow at {self.url} says that this is not healthy: {', '.join(ill)}." if ill else ""
 
     def start(self, dag: str, run: str, conf: dict[str, Any]) -> tuple[bool, str]:
-        """Start a run under this id, once; whether it was started now, and its state."""
-        token = self.token or self._login()
+        """Start a run under this id, once and beside no other; whether it was started now, and its state."""
+        token, runs = self.token or self._login(), f"/api/v2/dags/{quote(dag)}/dagRuns"
+        status, found = self._call("GET", f"{runs}?state=queued&state=running&limit=1", None, token)
+        own = self._call("GET", f"{runs}/{quote(run)}", None, token)
+        if own[0] == 200:
+            return False, str(own[1]["state"])
+        if others := self._well(status, found, dag)["dag_runs"]:
+            raise UnderWay(f"run {others[0]['dag_run_id']} of {dag} waits or works in Airflow")
         body = {"dag_run_id": run, "logical_date": None, "conf": conf}
-        status, found = self._call("POST", f"/api/v2/dags/{quote(dag)}/dagRuns", body, token)
-        if status == 409:
-            status, found = self._call("GET", f"/api/v2/dags/{quote(dag)}/dagRuns/{quote(run)}", None, token)
-            return False, str(self._well(status, found, dag)["state"])
+        status, found = self._call("POST", runs, body, token)
+        if status == 409:  # somebody was first, a moment ago
+            return False, "queued"
         return True, str(self._well(status, found, dag)["state"])
 
     def paused(self, dag: str) -> bool:

@@ -14,7 +14,7 @@ from rounds.errors import Refused, StoreError
 from rounds.manifest import Facts
 from rounds.retrains import Ask
 from rounds.store import Store
-from serving.airflow import Airflow, AirflowDown
+from serving.airflow import Airflow, AirflowDown, UnderWay
 from serving.limits import BUSY, Problem
 from serving.state import State
 
@@ -46,6 +46,10 @@ class Retraining:
             return json.dumps(await asyncio.to_thread(self._once, reason, airflow, live.card.bundle)).encode()
         except StoreError:
             raise Problem(503, "The store is away, and without its ledger nothing is started.", BUSY) from None
+        except UnderWay as error:
+            raise Problem(
+                409, f"Not started: {error}. The wish is on record: send it again when that has ended."
+            ) from None
         except AirflowDown as error:
             text = f"{error} The wish is on record: send it again with the same reason, and the same run is started."
             raise Problem(503, text, BUSY) from None

@@ -61,7 +61,8 @@ class Watching:
         """Once; what cannot be seen is said, and what was seen before is kept."""
         try:
             steps, trouble = self._steps()
-            self.seen = Seen(MappingProxyType(steps), self._retrains(), time.time(), trouble)
+            asked, unread = self._retrains()
+            self.seen = Seen(MappingProxyType(steps), asked, time.time(), " ".join(filter(None, [trouble, unread])))
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the looking
             self._say("the store", self.seen.trouble, text := _told(error))
             self.seen = Seen(self.seen.steps, self.seen.retrains, self.seen.at, text)
@@ -102,10 +103,15 @@ class Watching:
                     found[step] = self.seen.steps[step]
         return found, " ".join(wrong)
 
-    def _retrains(self) -> tuple[Facts, ...]:
-        made = retrains.asks(self.store, self.problem)[: -SHOWN - 1 : -1]
+    def _retrains(self) -> tuple[tuple[Facts, ...], str]:
+        """The newest of the ledger; one that cannot be read leaves what was read before."""
+        try:
+            made = retrains.asks(self.store, self.problem)[: -SHOWN - 1 : -1]
+        except retrains.Unreadable as error:
+            return self.seen.retrains, str(error)
         states = [retrains.state(self.store, self.problem, ask.training) for ask in made]
-        return tuple({**ask.model_dump(mode="json"), "state": how} for ask, how in zip(made, states, strict=True))
+        told = ({**ask.model_dump(mode="json"), "state": how} for ask, how in zip(made, states, strict=True))
+        return tuple(told), ""
 
     def _watch(self) -> None:
         while not self._ends.is_set():

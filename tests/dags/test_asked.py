@@ -15,7 +15,7 @@ import pytest
 
 from launch import environment
 from rounds.errors import Refused
-from serving.airflow import Airflow, AirflowDown
+from serving.airflow import Airflow, AirflowDown, UnderWay
 from tests.checkout import ROOT, STRAY
 
 pytestmark = pytest.mark.long
@@ -62,6 +62,8 @@ def test_a_run_is_started_once_under_its_name(airflow: Airflow) -> None:
     conf = {"run": "retrain-a", "source": "journal:2026-11-21"}
     assert airflow.start("train_noshow", "retrain-a", conf) == (True, "queued")
     assert airflow.start("train_noshow", "retrain-a", conf) == (False, "queued")
+    with pytest.raises(UnderWay, match="run retrain-a of train_noshow waits or works"):
+        airflow.start("train_noshow", "retrain-b", conf)
     assert airflow.paused("train_noshow") is True
 
 

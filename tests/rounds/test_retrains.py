@@ -64,6 +64,14 @@ def test_not_while_one_is_under_way(shelf: Shelf) -> None:
     assert asks(shelf, "thursday", 3, cooldown=0, rules=("age",)).ask, "it was lost"
 
 
+@pytest.mark.parametrize("cooldown", [0, 14])
+def test_one_that_was_lost_half_way_does_not_spend_its_reason(shelf: Shelf, cooldown: int) -> None:
+    asks(shelf, "monday")
+    trains(shelf, "monday", "ingest")
+    assert asks(shelf, "tuesday", 1, cooldown).held
+    assert asks(shelf, "wednesday", 2, cooldown).ask
+
+
 @pytest.mark.parametrize(("step", "verdict"), [("register", "done"), ("evaluate", "refused")])
 def test_a_training_ends_well_or_refused(shelf: Shelf, step: str, verdict: Verdict) -> None:
     asks(shelf, "monday")

@@ -28,8 +28,14 @@ class Orchestrator:
             return 401, {"detail": "Not authenticated"}
         if not self.known or not path.startswith("/api/v2/dags/train_noshow"):
             return 404, {"detail": "no such DAG"}
+        if "dagRuns?state=" in path:
+            return 200, {"dag_runs": [{"dag_run_id": run} for run in self.runs][:1]}
+        if "/dagRuns/" in path:
+            return (
+                (200, {"state": "queued"}) if path.rsplit("/", 1)[-1] in self.runs else (404, {"detail": "no such run"})
+            )
         if method == "GET":
-            return 200, {"state": "queued", "is_paused": self.paused}
+            return 200, {"is_paused": self.paused}
         if self.fails:
             return self.fails.pop(0), {"detail": "no"}
         if body["dag_run_id"] in self.runs:

@@ -231,6 +231,16 @@ def test_another_training_under_way_is_waited_for(own: Clinic, store: Store) -> 
         assert len(airflow.runs) == 1
 
 
+def test_a_training_that_airflow_alone_knows_is_waited_for(own: Clinic) -> None:
+    airflow = Orchestrator()
+    airflow.runs["scheduled"] = {}
+    with airflow.serving() as url, own.serving(AIRFLOW_URL=url, **LOGIN) as service:
+        found = service.ready().ask("/ops/retrain", {"reason": "x"})
+        assert found.status == 409 and "run scheduled of train_noshow" in found.json["error"]
+        del airflow.runs["scheduled"]
+        assert service.ask("/ops/retrain", {"reason": "x"}).json["says"] == "Started."
+
+
 @pytest.mark.parametrize(
     ("login", "told"),
     [({**LOGIN, "AIRFLOW_PASSWORD": "wrong"}, "did not let us in"), ({"AIRFLOW_TOKEN": "wrong"}, "may start DAG runs")],
