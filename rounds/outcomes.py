@@ -6,8 +6,9 @@ appointment, as one that names the appointment does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -21,19 +22,7 @@ LEDGER = "outcomes"
 ACTIONS = ("none", "message", "call")
 # entry: the line's own id. at: when it was received. id or appointment: what it is about, the latter as a keyed hash.
 # propensity: the chance with which the policy would have taken that action. observed: when it was known at its source.
-SCHEMA = pl.Schema(
-    {
-        "entry": pl.String,
-        "at": pl.String,
-        "id": pl.String,
-        "appointment": pl.String,
-        "outcome": pl.Boolean,
-        "action": pl.String,
-        "propensity": pl.Float64,
-        "observed": pl.String,
-    }
-)
-FIELDS = tuple(SCHEMA)
+FIELDS = ("entry", "at", "id", "appointment", "outcome", "action", "propensity", "observed")
 
 
 class Settled(NamedTuple):
@@ -41,6 +30,12 @@ class Settled(NamedTuple):
 
     table: pl.DataFrame
     counts: Facts
+
+
+@cache
+def schema() -> pl.Schema:
+    """Made when it is asked for: whoever only imports this module waits for no polars."""
+    return pl.Schema({**dict.fromkeys(FIELDS, pl.String), "outcome": pl.Boolean, "propensity": pl.Float64})
 
 
 def record(entry: str, at: str, **said: Any) -> dict[str, Any]:
@@ -56,40 +51,52 @@ def which(columns: Mapping[str, Column]) -> str | None:
 def read(store: Store, problem: str, first: datetime, to: datetime) -> tuple[pl.DataFrame, list[str]]:
     """The lines that came in this time, which ends before `to`, and what could not be read."""
     parts = [
-        recorded.table(store, path, SCHEMA)
+        recorded.table(store, path, schema())
         for path in recorded.between(store, problem, first.date(), to.date(), LEDGER)
     ]
-    lines = pl.concat([pl.DataFrame(schema=SCHEMA), *(part.table for part in parts)])
+    lines = pl.concat([pl.DataFrame(schema=schema()), *(part.table for part in parts)])
     timed = lines.with_columns(
         recorded.moment(pl.col("at")), recorded.moment(pl.coalesce("observed", "at")).alias("observed")
     )
     return timed.filter(pl.col("at") < to), [part.trouble for part in parts if part.trouble]
 
 
-def settle(entries: pl.DataFrame, predictions: pl.DataFrame, late: timedelta) -> Settled:
-    """By the rules: the later observed wins, a contradiction is used by nobody until a later line decides.
+def settle(
+    entries: pl.DataFrame,
+    predictions: pl.DataFrame,
+    late: timedelta,
+    changing: Collection[str] = (),
+    older: pl.DataFrame | None = None,
+) -> Settled:
+    """By the rules: the outcome observed last wins, a contradiction is used by nobody until a later line decides; what
+    was once done stays done, whatever is told beside it or later.
 
     `entries` has the fields, `at` and `observed` as moments; `predictions` has id, appointment and happens (a day).
+    Of two actions the one in `changing`, else a call before a message, is the one that counts. `older` has id and
+    appointment of predictions before these, for whose lines nobody is asked here.
     """
     whose = predictions.select("id", key=_key())
-    said = _said(entries, whose)
+    before = whose.clear() if older is None else older.select("id", key=_key())
+    said = _said(entries, whose, before)
     found = said.filter("known")
-    outcome, action = _newest(found, "outcome"), _newest(found, "action")
+    outcome, action = _newest(found, "outcome"), _done(found, changing)
     table = (
-        whose.join(outcome.drop("propensity"), on="key", how="left", maintain_order="left")
-        .join(action.select("key", "action", "propensity"), on="key", how="left", maintain_order="left")
+        whose.join(outcome, on="key", how="left", maintain_order="left")
+        .join(action, on="key", how="left", maintain_order="left")
         .with_columns(late=pl.col("at").dt.date() > predictions.get_column("happens") + late)
         .with_columns(pl.col("late").fill_null(False) & pl.col("outcome").is_not_null())
     )
     once = table.filter(pl.col("key").is_first_distinct())
-    both = pl.concat([outcome.select("corrected", "contradictory"), action.select("corrected", "contradictory")])
+    aged = int((said.get_column("older") & ~said.get_column("known")).sum())
     counts = {
         "entries": entries.height,
         "matched": found.height,
         "repeated": int(said.get_column("repeated").sum()),
-        "corrected": int(both.get_column("corrected").sum()),
-        "contradictory": int(both.get_column("contradictory").sum()),
-        "unknown": entries.height - found.height,
+        "corrected": int(outcome.get_column("corrected").sum()),
+        "contradictory": int(outcome.get_column("contradictory").sum()),
+        "disputed": int(action.get_column("disputed").sum()),
+        "older": aged,
+        "unknown": entries.height - found.height - aged,
         "late": int(once.get_column("late").sum()),
         "called": int((once.get_column("action") == "call").sum()),
     }
@@ -101,14 +108,15 @@ def _key() -> pl.Expr:
     return pl.coalesce("appointment", "#" + pl.col("id"))
 
 
-def _said(entries: pl.DataFrame, whose: pl.DataFrame) -> pl.DataFrame:
+def _said(entries: pl.DataFrame, whose: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
     """The lines in order, each with its key, whether we know that, and whether it says what the one before said."""
-    keys = whose.select("key", known=pl.lit(True)).unique()
+    every = pl.concat([whose, before]).unique("id", keep="first", maintain_order=True)
     said = (
-        entries.join(whose.rename({"key": "of"}), on="id", how="left")
+        entries.join(every.rename({"key": "of"}), on="id", how="left")
         .with_columns(key=pl.coalesce("of", _key()))
-        .join(keys, on="key", how="left")
-        .with_columns(pl.col("known").fill_null(False))
+        .join(whose.select("key", known=pl.lit(True)).unique(), on="key", how="left")
+        .join(before.select("key", older=pl.lit(True)).unique(), on="key", how="left")
+        .with_columns(pl.col("known", "older").fill_null(False))
         .sort("key", "observed", "at", "entry")
     )
     same = pl.all_horizontal(pl.col(each).eq_missing(pl.col(each).shift()) for each in _SAYS)
@@ -122,16 +130,33 @@ def _newest(said: pl.DataFrame, what: str) -> pl.DataFrame:
     """For each key what its newest lines say of one thing, and null where they contradict each other."""
     told = said.filter(pl.col(what).is_not_null())
     low, high = pl.col(what).min().alias("low"), pl.col(what).max().alias("high")
-    chance, one = pl.col("propensity"), pl.col("low") == pl.col("high")
-    moments = told.group_by("key", "observed").agg(low, high, pl.col("at").min(), chance.min(), most=chance.max())
+    moments = told.group_by("key", "observed").agg(low, high, pl.col("at").min())
     last = moments.sort("key", "observed").unique("key", keep="last", maintain_order=True)
     ever = told.group_by("key").agg(changed=pl.col(what).min() != pl.col(what).max())
+    one = pl.col("low") == pl.col("high")
     return last.join(ever, on="key").select(
         "key",
         "at",
         "observed",
         pl.when(one).then("low").alias(what),
-        pl.when(one & (chance == pl.col("most"))).then(chance).alias("propensity"),
         contradictory=~one,
         corrected=pl.col("changed") & one,
+    )
+
+
+def _done(said: pl.DataFrame, changing: Collection[str]) -> pl.DataFrame:
+    """For each key the action that matters most, with the newest chance of that action; `disputed` where none was told
+    beside it or later.
+    """
+    order = sorted(ACTIONS, key=lambda action: (action in changing, ACTIONS.index(action)))
+    weight = pl.col("action").replace_strict(order, range(len(order)), default=-1, return_dtype=pl.Int8)
+    told = said.filter(pl.col("action").is_not_null()).with_columns(weight=weight)
+    most = told.filter(pl.col("weight") == pl.col("weight").max().over("key"))
+    none, moment = pl.col("action") == "none", pl.col("observed")
+    both = told.group_by("key").agg(denied=moment.filter(none).max(), done=moment.filter(~none).min())
+    return (
+        most.select("key", "action")
+        .unique("key")
+        .join(_newest(most, "propensity").select("key", "propensity"), on="key", how="left")
+        .join(both.select("key", disputed=(pl.col("denied") >= pl.col("done")).fill_null(False)), on="key")
     )

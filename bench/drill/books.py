@@ -1,4 +1,4 @@
-"""What is on the drill's books: who was answered what, what the clinic knows of it, and the truth, which nobody knows."""
+"""What is on the books: who was answered what, what the clinic knows of it, and the truth, which nobody knows."""
 
 from __future__ import annotations
 

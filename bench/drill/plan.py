@@ -22,8 +22,8 @@ class Plan(Knobs):
     seed: int = 7
     drift_from: Positive = 3
     drift: Share = 0.5
-    bad_from: Positive = 9  # the week after which a bad model is pushed
-    bad_days: Positive = 3  # and for how long nobody takes it back
+    bad_from: Positive = 9  # the week after which a bad model is pushed, if a new one answers by then
+    bad_days: Positive = 4  # and for how long nobody takes it back; a Friday, since a journal closes when lists come
     effect: Share = 0.6  # how often a call turns a miss into a visit
     held: Share = 0.2  # of those above the line, drawn by lot and not called
     publish: Positive = 3  # weeks between two publications of the histories

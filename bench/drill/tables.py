@@ -13,6 +13,7 @@ from jobs.sources.file import land_table
 from problems import definition
 from rounds.knobs import Problem
 
+LONGEST_WAIT = 30  # days, in a broken export
 LONGER, VISITS = 3, 1.79  # visits of a simulated patient, on average
 
 
@@ -48,14 +49,14 @@ def simulated(plan: Plan, problem: Problem) -> tuple[pl.DataFrame, date]:
 
 def _simulated(plan: Plan, problem: Problem, patients: int, weeks: int, drift: float) -> pl.DataFrame:
     module = definition(problem.name, "simulate")
-    return pl.concat(
-        list(module.simulate(patients=patients, seed=plan.seed, start=plan.start, weeks=weeks, drift=drift))
-    )
+    asked = {"patients": patients, "seed": plan.seed, "start": plan.start, "weeks": weeks, "drift": drift}
+    found: list[pl.DataFrame] = list(module.simulate(**asked))
+    return pl.concat(found)
 
 
 def _earlier(name: str, by: timedelta) -> pl.Expr:
     days = pl.col(name).str.slice(0, 10).str.to_date() - by
-    return days.cast(pl.String) + pl.col(name).str.slice(10)
+    return pl.concat_str(days.cast(pl.String), pl.col(name).str.slice(10))
 
 
 def real(plan: Plan, problem: Problem) -> tuple[pl.DataFrame, date]:
@@ -89,3 +90,12 @@ def changes(problem: Problem) -> dict[str, pl.Expr]:
 def day(problem: Problem) -> pl.Expr:
     """The day of a row, from the text of the raw table; none where it is no day."""
     return pl.col(problem.columns[problem.when.happens].raw).str.slice(0, 10).str.to_date(strict=False)
+
+
+def turned(table: pl.DataFrame, problem: Problem) -> pl.DataFrame:
+    """A broken export: whoever waited long seems to have booked of late, and the other way round."""
+    booked, happens = problem.columns[problem.when.booked].raw, day(problem)
+    wait = (happens - pl.col(booked).str.slice(0, 10).str.to_date(strict=False)).dt.total_days()
+    other = (LONGEST_WAIT - wait).clip(lower_bound=0)
+    days = (happens - pl.duration(days=other)).cast(pl.String)
+    return table.with_columns(pl.concat_str(days, pl.col(booked).str.slice(10)).alias(booked))

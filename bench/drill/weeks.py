@@ -16,13 +16,14 @@ from bench.drill import books, reading
 from bench.drill.books import Answered
 from bench.drill.hospital import Fallen, Hospital, Service
 from bench.drill.position import Memory
+from bench.drill.tables import turned
 from bench.drill.world import Told, World, call, happened, told, unique
 from rounds.manifest import Facts
 
 TRAINING = ("ingest", "validate", "features", "tune", "train", "evaluate", "register")
 WATCHING = ("collect", "monitor", "decide")
 PUBLISHING = ("ingest", "validate", "publish")
-FIRST = "first"
+FIRST, BROKEN = "first", "broken"
 DAY_BEGINS, WATCH = hour(0, 10), hour(18)
 
 
@@ -48,7 +49,7 @@ class Drill:
     def play(self, tick: Callable[[], None]) -> None:
         self.begin()
         self.remember()
-        done = self.memory.day
+        done = self.memory.day  # a day that was played in part is played again
         with self.hospital.serving() as service:
             for day in self.days:
                 if done is None or day > done:
@@ -70,8 +71,10 @@ class Drill:
 
     def remember(self) -> None:
         """What was answered before, as the store has it."""
+        done = self.memory.day
         for name, note in sorted(self.memory.notes("days").items()):
-            self.take(date.fromisoformat(name), [Answered(*each) for each in note])
+            if done is not None and (day := date.fromisoformat(name)) <= done:
+                self.take(day, [Answered(*each) for each in note])
 
     def take(self, day: date, answers: list[Answered]) -> None:
         plan, missed, happens = self.world.plan, self.world.missed, self.world.happens
@@ -164,19 +167,29 @@ class Drill:
         return [f"{run}: version {facts['version']} is champion, and the service follows"]
 
     def push(self, service: Service, week: int, monday: date) -> list[str]:
-        """Somebody promotes the first version by hand, once another one has answered for a week."""
+        """Once another version than the first has answered for a while, somebody releases one that is worse."""
         pushed, champion = self.memory.noted("pushed"), service.ask("/version")["version"]
         if pushed is None:
-            newer = any(each.version == champion for each in self.answered.get(monday - timedelta(days=7), []))
+            newer = any(each.version == champion for each in self.answered.get(monday - timedelta(days=1), []))
             if week < self.world.plan.bad_from or champion == 1 or not newer:
                 return []
             pushed = {"day": monday.isoformat(), "before": champion}
             self.memory.keep("done/pushed", pushed)
         elif pushed["day"] != monday.isoformat():
             return []
-        self.hospital.rounds("promote", "1", "--problem", self.hospital.problem)
-        service.follows(1)
-        return ["somebody promotes version 1, which learned before the drift, and the service follows"]
+        known = books.known(self.world, self.base, self.raw, self.due, monday)
+        source = self.table("broken.parquet", turned(known, self.world.problem))
+        trouble = self.hospital.done(TRAINING, BROKEN, source=source)
+        facts = {"version": 1, "champion": champion} if trouble else self.hospital.facts(BROKEN, "register")
+        self.memory.keep("done/pushed", {**pushed, "version": facts["version"]})
+        broken = "somebody trains on a broken export, in which long waits are short ones and short ones long"
+        events = [f"{broken}: {trouble.rstrip('.') or 'all gates pass, for they see that table alone'}"]
+        if facts["champion"] != facts["version"]:
+            self.hospital.rounds("promote", str(facts["version"]), "--problem", self.hospital.problem)
+            which = ", which learned before the drift" if facts["version"] == 1 else ""
+            events.append(f"somebody promotes version {facts['version']} by hand{which}, and the service follows")
+        service.follows(facts["version"])
+        return events
 
     @property
     def seen(self) -> date | None:
@@ -187,14 +200,16 @@ class Drill:
     def alarm(self, service: Service, day: date) -> None:
         """The watch of that day, and somebody who takes the model back; what else it asks for is done as ever."""
         code, watched, decided = self.watch(service, day, f"day-{day}")
-        before = self.memory.noted("pushed")["before"]
-        if service.ask("/version")["version"] == 1:
+        pushed = self.memory.noted("pushed")
+        before = pushed["before"]
+        if service.ask("/version")["version"] == pushed["version"]:
             self.hospital.rounds("rollback", "--problem", self.hospital.problem)
             service.follows(before)
-        said = "; ".join(watched["performance"]["says"][:1]).rstrip(".")
+        said = " ".join([*watched["performance"]["says"][:1], *(each["says"] for each in decided["reasons"][:1])])
         held = f" ({decided['held']})" if decided["held"] else ""
         events = [
-            f"{day:%A}: the watch says of version {watched['version']}: {said}. Decided: {decided['verdict']}{held}",
+            f"{day:%A}: the watch says of version {watched['version']}: {said.rstrip('.')}",
+            f"{day:%A}: decided: {decided['verdict']}{held}",
             f"{day:%A}: somebody rolls back, version {before} is champion again, and the service follows",
             *(self.retrain(service, decided, day) if code == 0 else []),
         ]

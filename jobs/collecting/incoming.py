@@ -12,7 +12,7 @@ from rounds.decoding import READERS, answers, tidy
 from rounds.errors import Refused
 from rounds.journal import keyed
 from rounds.knobs import Column, Outcome
-from rounds.outcomes import ACTIONS, SCHEMA, which
+from rounds.outcomes import ACTIONS, FIELDS, which
 
 PART = 50_000
 TOLD = 5  # faults at most: whoever has thousands has one mistake
@@ -71,7 +71,7 @@ def lines(listed: pl.DataFrame, digest: str, key: Callable[[], bytes]) -> Iterat
             pl.lit("").alias("at"),
             pl.Series("appointment", hashed, pl.String),
             pl.col("observed").dt.strftime("%Y-%m-%dT%H:%M:%S%.3f+00:00"),
-        ).select(SCHEMA.names())
+        ).select(FIELDS)
 
 
 def _answered(outcome: Outcome) -> pl.Expr:

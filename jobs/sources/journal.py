@@ -23,6 +23,7 @@ from rounds.knobs import Journal, Problem
 from rounds.manifest import Facts
 from rounds.parquet import sink
 
+INPUT = "input_"  # before a column that was asked with: one may be called id, at or who
 MARK = "h"  # before a hash: digits with an e among them would be taken for a number that lost its digits
 
 
@@ -33,7 +34,7 @@ def fingerprint(source: Journal, read: Reader) -> Facts:
     return {
         "base": {"kind": source.base.kind, **base.fingerprint(source.base, read)} if source.base and base else None,
         "until": source.until.isoformat() if source.until else None,
-        "how": manifest.digest([how, list(of.monitor.actions), keyed("", key())]),
+        "how": manifest.digest([how, list(of.monitor.actions), keyed("", key(read.store, read.problem))]),
         "parts": manifest.digest(_listed(source, read)),
     }
 
@@ -46,7 +47,8 @@ def land(source: Journal, read: Reader, target: Path) -> Facts:
     table = pl.LazyFrame(schema=dict.fromkeys(columns, pl.String))
     if base:
         base.land(source.base, read, before)
-        table = _spelt(pl.scan_parquet(before, glob=False), of, columns)
+        secret = key(read.store, read.problem)
+        table = _spelt(pl.scan_parquet(before, glob=False), of, columns, secret)
     unique = [column.raw for column in of.columns.values() if column.unique]
     known = table.select(unique).collect()
     new = rows.join(known, on=unique, how="anti", maintain_order="left")
@@ -100,15 +102,16 @@ def _answered(source: Journal, read: Reader, of: Problem) -> tuple[pl.DataFrame,
     inputs = pl.Struct(dict.fromkeys(asked, text))
     predictions, said = _listed(source, read)
     lines = _read(source, read, predictions, pl.Schema({"id": text, "at": text, "who": text, "input": inputs}))
-    told = _read(source, read, said, outcomes.SCHEMA)
+    told = _read(source, read, said, outcomes.schema())
     told = told.with_columns(recorded.moment(pl.col("observed")).fill_null(pl.col("at")))
     day = of.columns[of.when.happens]
-    rows = lines.unnest("input").sort("at", "id").filter(pl.col("id").is_first_distinct())
+    rows = lines.with_columns(pl.col("input").name.prefix_fields(INPUT)).unnest("input")
+    rows = rows.sort("at", "id").filter(pl.col("id").is_first_distinct())
     rows = rows.with_columns(
-        appointment=pl.col(own) if own else pl.lit(None, text),
-        happens=value(tidy(pl.col(of.when.happens), day), day).cast(pl.Date),
+        appointment=pl.col(INPUT + own) if own else pl.lit(None, text),
+        happens=value(tidy(pl.col(INPUT + of.when.happens), day), day).cast(pl.Date),
     )
-    settled = outcomes.settle(told, rows, timedelta(days=of.collect.late)).table
+    settled = outcomes.settle(told, rows, timedelta(days=of.collect.late), of.monitor.actions).table
     rows = rows.hstack(settled.select(outcome_known="outcome", action_taken="action"))
     last = rows.filter(pl.col("appointment").is_null() | pl.col("appointment").is_last_distinct())
     known = last.filter(pl.col("outcome_known").is_not_null())
@@ -129,15 +132,15 @@ def _cell(name: str, of: Problem) -> pl.Expr:
         return pl.when("outcome_known").then(pl.lit(of.outcome.true)).otherwise(pl.lit(of.outcome.false))
     if name == of.who:
         return MARK + pl.col("who")
-    return MARK + pl.col(name) if of.columns[name].type == "identifier" else pl.col(name)
+    return MARK + pl.col(INPUT + name) if of.columns[name].type == "identifier" else pl.col(INPUT + name)
 
 
-def _spelt(base: pl.LazyFrame, of: Problem, columns: list[str]) -> pl.LazyFrame:
+def _spelt(base: pl.LazyFrame, of: Problem, columns: list[str], secret: bytes) -> pl.LazyFrame:
     """The base table with hashes for its identifiers; one that cannot be read is none, and validate says so."""
     there = base.collect_schema().names()
     hashes = [
         value(tidy(pl.col(column.raw), column), column)
-        .map_batches(partial(_hashed, secret=key()), pl.String, is_elementwise=True)
+        .map_batches(partial(_hashed, secret=secret), pl.String, is_elementwise=True)
         .alias(column.raw)
         for column in of.columns.values()
         if column.type == "identifier" and column.raw in there

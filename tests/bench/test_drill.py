@@ -120,6 +120,8 @@ def test_what_a_day_leads_to_follows_from_its_note(world: outside.World, tmp_pat
     memory = Memory(open_store(tmp_path.as_uri()), "noshow")
     keys = world.stream.filter(pl.col(outside.DAY) == world.first).get_column(outside.KEY).to_list()
     memory.keep(f"days/{world.first}", [list(Answered(key, 0.5, 1, True)) for key in keys])
+    memory.keep(f"days/{world.first + timedelta(days=1)}", [["half a day", 0.5, 1, True]])
+    memory.advance(world.first)
     first, second = (Drill(world, pl.DataFrame(), pl.DataFrame(), None, memory, print) for _ in range(2))  # type: ignore[arg-type]
     first.remember()
     second.remember()

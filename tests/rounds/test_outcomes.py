@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from rounds.outcomes import FIELDS, SCHEMA, record, settle
+from rounds.outcomes import FIELDS, record, schema, settle
 
 DAY = datetime.date(2026, 3, 10)
 UTC = datetime.UTC
@@ -29,7 +29,7 @@ def said(*lines: dict[str, Any]) -> pl.DataFrame:
         seen = moment(line.pop("seen", None)) or at
         rows.append({**record(f"e{number}", "", **line), "at": at, "observed": seen})
     moments = {name: pl.Datetime("us", "UTC") for name in ("at", "observed")}
-    return pl.DataFrame(rows, schema={**SCHEMA, **moments})
+    return pl.DataFrame(rows, schema={**schema(), **moments})
 
 
 def predictions(*rows: tuple[str, str | None]) -> pl.DataFrame:
@@ -107,14 +107,48 @@ def test_what_happened_holds_for_every_prediction_of_the_appointment() -> None:
 
 def test_outcome_and_action_are_settled_each_on_its_own() -> None:
     call = {"id": "p", "action": "call", "propensity": 0.8, "seen": "03-09T10:00"}
-    found, counted = settled(call, YES, {**call, "action": "none", "propensity": 0.2, "seen": "03-09T11:00"})
-    assert (found["outcome"], found["action"], found["propensity"]) == (True, "none", 0.2)
-    assert counted == {"entries": 3, "matched": 3, "corrected": 1}
-    found, counted = settled(call, YES, {**call, "action": "none"})
-    assert (found["outcome"], found["action"], found["propensity"]) == (True, None, None)
-    assert counted == {"entries": 3, "matched": 3, "contradictory": 1}
-    found, _ = settled(call, {**call, "propensity": 0.7})
-    assert (found["action"], found["propensity"]) == ("call", None), "nobody knows which chance it was"
+    found, counted = settled(call, {**NO, "action": "call", "seen": "03-10T19:00"}, {**YES, "seen": "03-10T18:00"})
+    assert (found["outcome"], found["action"], found["propensity"]) == (False, "call", 0.8)
+    assert counted == {"entries": 3, "matched": 3, "called": 1, "corrected": 1}
+
+
+CALL = {"id": "p", "action": "call", "propensity": 0.8, "seen": "03-09T10:00"}
+DONE: dict[str, tuple[tuple[dict[str, Any], ...], str, float | None, dict[str, int]]] = {
+    "and then a message": ((CALL, {**CALL, "action": "message", "seen": "03-09T11:00"}), "call", 0.8, {}),
+    "after a message": (({**CALL, "action": "message", "seen": "03-09T09:00"}, CALL), "call", 0.8, {}),
+    "after nothing": (({**CALL, "action": "none", "propensity": 0.2, "seen": "03-09T09:00"}, CALL), "call", 0.8, {}),
+    "and none with the outcome": ((CALL, {**NO, "action": "none"}), "call", 0.8, {"disputed": 1}),
+    "and none at one moment": ((CALL, {**CALL, "action": "none", "propensity": 0.2}), "call", 0.8, {"disputed": 1}),
+    "and again without a chance": ((CALL, {"id": "p", "action": "call"}), "call", 0.8, {}),
+    "with another chance later": ((CALL, {**CALL, "propensity": 0.7, "seen": "03-09T11:00"}), "call", 0.7, {}),
+    "with two chances at one moment": ((CALL, {**CALL, "propensity": 0.7}), "call", None, {}),
+}
+
+
+@pytest.mark.parametrize("case", DONE)
+def test_a_call_stays_a_call(case: str) -> None:
+    lines, action, propensity, counts = DONE[case]
+    for order in (lines, lines[::-1]):
+        times = {"at": "03-10T20:00"} if any("seen" not in line for line in lines) else {}
+        found, counted = settled(*({**times, **line} for line in order))
+        assert (found["action"], found["propensity"]) == (action, propensity)
+        assert counted == {"entries": 2, "matched": 2, "called": 1, **counts}
+
+
+def test_an_action_that_changes_the_outcome_counts_before_all_others() -> None:
+    lines = said({**CALL, "action": "message"}, {**CALL, "seen": "03-09T11:00"})
+    for changing, action in (((), "call"), (("call", "message"), "call"), (("message",), "message")):
+        assert settle(lines, predictions(("p", "a")), LATE, changing).table["action"].to_list() == [action]
+
+
+def test_a_line_of_an_earlier_prediction_is_not_of_nobody() -> None:
+    lines = said({"id": "old", "outcome": True}, {"appointment": "o", "outcome": True}, {"id": "q", "outcome": True})
+    before = predictions(("old", "o"), ("again", "a")).drop("happens")
+    found = settle(lines, predictions(("p", "a")), LATE, (), before)
+    assert (found.counts["matched"], found.counts["older"], found.counts["unknown"]) == (0, 2, 1)
+    found = settle(said({"id": "again", "outcome": True}), predictions(("p", "a")), LATE, (), before)
+    assert found.table["outcome"].to_list() == [True], "it is of an appointment that was predicted again"
+    assert (found.counts["matched"], found.counts["older"]) == (1, 0)
 
 
 def test_an_outcome_waits_for_its_prediction() -> None:
