@@ -17,7 +17,9 @@ from rounds.knobs import Column, File, Outcome, When
 from rounds.manifest import Facts
 from rounds.outcomes import LEDGER
 from rounds.step import step
-from rounds.watched import Collect
+from rounds.watched import Collect, Monitor
+
+AHEAD = timedelta(minutes=5)  # so much may the clock of whoever asks be before ours
 
 
 @dataclass(frozen=True)
@@ -27,15 +29,18 @@ class Knobs:
     when: When
     outcome: Outcome
     collect: Collect
+    monitor: Monitor
 
     def windows(self, to: datetime) -> Windows:
-        return Windows(to, timedelta(days=self.collect.window), self.collect.windows)
+        asked = self.collect
+        return Windows(to, timedelta(days=asked.window), asked.windows, timedelta(days=asked.days))
 
 
-def joined(found: pl.DataFrame, said: pl.DataFrame, knobs: Knobs) -> tuple[pl.DataFrame, Facts]:
+def joined(found: pl.DataFrame, said: pl.DataFrame, before: pl.DataFrame, knobs: Knobs) -> tuple[pl.DataFrame, Facts]:
     """The predictions with what is known of each, and what was counted on the way."""
     happens = pl.col(INPUT + knobs.when.happens).cast(pl.Date).alias("happens")
-    settled = outcomes.settle(said, found.select("id", "appointment", happens), timedelta(days=knobs.collect.late))
+    rows, late = found.select("id", "appointment", happens), timedelta(days=knobs.collect.late)
+    settled = outcomes.settle(said, rows, late, knobs.monitor.actions, before)
     return found.hstack(settled.table), settled.counts
 
 
@@ -47,6 +52,7 @@ def facts(table: pl.DataFrame, counts: Facts, windows: Windows, trouble: list[st
     return {
         "to": windows.to.isoformat(timespec="seconds"),
         "first": windows.first.isoformat(timespec="seconds"),
+        "since": windows.since.isoformat(timespec="seconds"),
         "windows": windows.count,
         "predictions": table.height,
         "appointments": int(table.get_column("last").sum()),
@@ -67,7 +73,10 @@ def until(typed: str, now: datetime) -> datetime:
         raise Refused(
             f"--to is '{typed}'; want a day such as 2026-11-21, or a moment such as 2026-11-21T05:00."
         ) from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    if found > now + AHEAD:
+        raise Refused(f"--to is '{typed}', which is to come; it is {now:%Y-%m-%dT%H:%M} UTC. Want that or earlier.")
+    return found
 
 
 def receive(read: Reader, knobs: Knobs, at: datetime) -> None:
@@ -80,7 +89,7 @@ def receive(read: Reader, knobs: Knobs, at: datetime) -> None:
     SOURCES[source.kind].land(source, read, target)
     digest = manifest.digest(SOURCES[source.kind].fingerprint(source, read))
     listed = incoming.read(pl.scan_parquet(target, glob=False), knobs.columns, knobs.outcome, at)
-    lines = incoming.lines(listed, digest, journal.key)
+    lines = incoming.lines(listed, digest, lambda: journal.key(read.store, read.problem))
     new = recorded.ship(lines, read.store, read.problem, f"list-{digest[:16]}", LEDGER, lambda: at)
     log.say(f"{new:,} outcomes of the list are new in the ledger")
 
@@ -100,8 +109,8 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     windows = knobs.windows(to)
     how = Journaled(knobs.columns, knobs.who, knobs.outcome.column)
     found, trouble = predictions.read(read.store, read.problem, how, windows)
-    said, more = outcomes.read(read.store, read.problem, windows.first, to)
-    table, counts = joined(found, said, knobs)
+    said, more = outcomes.read(read.store, read.problem, windows.since, to)
+    table, counts = joined(found, said, predictions.older(read.store, read.problem, how, windows), knobs)
     write.table(table, "predictions.parquet")
     for each in [*trouble, *more]:
         log.say(each)

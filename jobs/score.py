@@ -114,10 +114,11 @@ def harmless(shown: pl.DataFrame) -> pl.DataFrame:
 
 
 def records(
-    answered: pl.DataFrame, found: scored.Scored, by: Answer, problem: str, seed: str
+    answered: pl.DataFrame, found: scored.Scored, by: Answer, read: Reader, seed: str
 ) -> Iterator[pl.DataFrame]:
     """What the journal holds of every row, some rows at a time."""
-    answering, key = Answering(problem, by.knobs.model, by.number, by.bundle.digest), journal.key()
+    answering = Answering(read.problem, by.knobs.model, by.number, by.bundle.digest)
+    key = journal.key(read.store, read.problem)
     said = {"history_as_of": by.pasts.as_of, "at": ""}
     for start in range(0, answered.height, journaled.PART):
         rows = slice(start, start + journaled.PART)
@@ -173,9 +174,7 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     write.table(shown, "list.parquet")
     harmless(shown).write_csv(write.path("list.csv"))
     seed = manifest.digest([read.run, known, loaded.digest, by.pasts.version])
-    new = recorded.ship(
-        records(answered, found, by, read.problem, seed), read.store, read.problem, f"score-{seed[:16]}"
-    )
+    new = recorded.ship(records(answered, found, by, read, seed), read.store, read.problem, f"score-{seed[:16]}")
     log.say(f"{new:,} predictions are new in the journal")
     return facts(by, rows, calls)
 

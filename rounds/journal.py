@@ -14,9 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from rounds import log
 from rounds.errors import Refused
 from rounds.knobs import Column
 from rounds.settings import settings
+from rounds.store import Store
 
 LEDGER = "journal"
 FIELDS = (
@@ -96,9 +98,20 @@ def place(problem: str, day: str, name: str, ledger: str = LEDGER) -> str:
     return f"{problem}/.{ledger}/{day}/{name}.jsonl.gz"
 
 
-def key() -> bytes:
-    """The secret of the hashes: `JOURNAL_KEY`, else one that is made once and kept in `JOURNAL_FOLDER`."""
-    return secret(settings().journal_key, Path(settings().journal_folder))
+def key(store: Store, problem: str) -> bytes:
+    """The secret of the hashes for a step: the service's, from the same settings.
+
+    One is made only where no journal was ever kept, in the place where the service will look.
+    """
+    told, folder = settings().journal_key, Path(settings().journal_folder)
+    if not told and not (folder / "key").exists():
+        if store.folders(f"{problem}/.{LEDGER}") or (folder / problem).exists():
+            raise Refused(
+                f"there is a journal of {problem}, JOURNAL_KEY is not set, and JOURNAL_FOLDER {folder} holds none: "
+                "with another key nobody would be who they were. Set one of the two as the service has it."
+            )
+        log.say(f"makes the key of the journal in {folder}; the service reads it there")
+    return secret(told, folder)
 
 
 def secret(given: str, folder: Path) -> bytes:

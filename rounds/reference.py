@@ -16,17 +16,34 @@ PARTS = 10
 def histogram(values: Array) -> Facts:
     """Few values have a bin each, and beyond them one for what was never seen; many lie in bins of about equal size.
 
-    Those are open at both ends: no edge is anybody's smallest or largest value.
+    Those are open at both ends: no edge is anybody's smallest or largest value. Of values that are missing it says how
+    many there are, if any.
     """
-    distinct = np.unique(values).astype(np.float64)
-    if each := len(distinct) <= PARTS:
+    lost = np.isnan(values)
+    there = values[~lost]
+    finite = there[np.isfinite(there)]
+    distinct = np.unique(finite).astype(np.float64)
+    if not len(distinct):
+        each, edges = False, np.zeros(0)
+    elif each := len(distinct) <= PARTS:
         first, last = (distinct[1] - distinct[0], distinct[-1] - distinct[-2]) if len(distinct) > 1 else (1.0, 1.0)
         edges = np.array([distinct[0] - first / 2, *distinct[:-1], distinct[-1] + last / 2])
     else:
-        ordered = np.sort(values)
+        ordered = np.sort(finite)
         edges = np.unique(ordered[[len(ordered) * part // PARTS for part in range(1, PARTS)]]).astype(np.float64)
-    counted = np.bincount(bins(values, edges), minlength=len(edges) + 1)
-    return {"kind": "values" if each else "parts", "edges": edges.tolist(), "counts": counted.tolist()}
+    counted = np.bincount(bins(there, edges), minlength=len(edges) + 1)
+    missing = {"missing": int(lost.sum())} if lost.any() else {}
+    return {"kind": "values" if each else "parts", "edges": edges.tolist(), "counts": counted.tolist(), **missing}
+
+
+def counts(made: Facts) -> list[int]:
+    """How many rows a histogram holds in each bin, the missing ones last."""
+    return [*made["counts"], made.get("missing", 0)]
+
+
+def places(values: Array, made: Facts) -> Array:
+    """The bin of each value, as `counts` has them."""
+    return np.where(np.isnan(values), len(made["counts"]), bins(values, np.array(made["edges"], float)))
 
 
 def bins(values: Array, edges: Array) -> Array:
@@ -83,7 +100,7 @@ def statistics(names: tuple[str, ...], matrix: Array, scores: Array, had: Array,
 
     def seen(values: Array) -> Facts:
         made = histogram(values)
-        worth = effective(bins(values, np.array(made["edges"])), len(made["counts"]), repeats)
+        worth = effective(places(values, made), len(counts(made)), repeats)
         return {**made, "effective": round(worth, 1)}
 
     return {

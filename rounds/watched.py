@@ -14,12 +14,21 @@ AboveZero = Annotated[Share, Field(gt=0)]
 
 
 class Collect(Knobs):
-    """How far back the watch looks: so many windows of so many days, and from when on an outcome counts as late."""
+    """How far back the watch looks: so many windows of so many days for drift, and further for outcomes."""
 
     schedule: str | None = "0 5 * * *"  # in UTC
     window: Positive = 7  # days
     windows: Positive = 4
-    late: Positive = 30  # days after the appointment
+    late: Positive = 30  # days after the appointment, from when on an outcome counts as late
+    days: Positive = 60  # back to which predictions are read: by then nearly all outcomes should be here
+
+    @model_validator(mode="after")
+    def _far_enough(self) -> Self:
+        if self.days < self.window * self.windows:
+            raise ValueError(
+                f"collect.days is {self.days}; want at least {self.window * self.windows}, which the windows take"
+            )
+        return self
 
 
 class Monitor(Knobs):

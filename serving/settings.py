@@ -118,8 +118,8 @@ def _airflow(given: Mapping[str, str]) -> Airflow | None:
 
 
 def _kept(given: Mapping[str, str], of: Problem) -> int:
-    """What is watched must still be there: the windows of `collect`, and a day before them."""
-    days, least = _whole(given, "JOURNAL_STORE_DAYS", 0, 0), of.collect.window * of.collect.windows + 1
+    """What is watched must still be there: all that `collect` reads, and a day before."""
+    days, least = _whole(given, "JOURNAL_STORE_DAYS", 0, 0), of.collect.days + 1
     if 0 < days < least:
         raise Refused(
             f"JOURNAL_STORE_DAYS is {days}; want 0 (for ever), or {least} and more: collect looks back so far."

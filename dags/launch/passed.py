@@ -9,7 +9,7 @@ from collections.abc import Mapping
 SETTINGS = frozenset({"HISTORY", "JOURNAL_KEY", "LOG", "SOURCE", "STORE", "STORE_TIMEOUT", "TZ"})
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})  # in either case
 PREFIXES = ("AWS_", "MLFLOW_", "OMP_", "OPENBLAS_", "POLARS_", "ROUNDS_")
-HERE = frozenset({"HOME", "LANG", "PATH", "TMPDIR"})  # of use on the worker's own machine alone
+HERE = frozenset({"HOME", "JOURNAL_FOLDER", "LANG", "PATH", "TMPDIR"})  # of use on the worker's own machine alone
 HERE_PREFIXES = ("LC_", "SSL_CERT_")
 SECRET = re.compile("KEY|SECRET|TOKEN|PASS|CREDENTIAL|USERNAME|HISTORY")  # by shape; a URL of Redis may hold a password
 OPEN = frozenset(

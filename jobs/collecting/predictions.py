@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -25,17 +25,27 @@ class Windows:
     to: datetime
     length: timedelta
     count: int
+    reach: timedelta  # how far back predictions are read: those before the first window have numbers from `count` on
 
     @property
     def first(self) -> datetime:
         return self.to - self.length * self.count
+
+    @property
+    def since(self) -> datetime:
+        return self.to - self.reach
 
     def number(self) -> pl.Expr:
         last = pl.lit(self.to) - pl.duration(microseconds=1) - pl.col("at")
         return (last.dt.total_microseconds() // (self.length // timedelta(microseconds=1))).cast(pl.Int32)
 
     def mask(self) -> pl.Expr:
-        return pl.col("at").is_between(pl.lit(self.first), pl.lit(self.to), closed="left")
+        return pl.col("at").is_between(pl.lit(self.since), pl.lit(self.to), closed="left")
+
+    @property
+    def before(self) -> Windows:
+        """As many days before all of these."""
+        return replace(self, to=self.since)
 
 
 @dataclass(frozen=True)
@@ -65,10 +75,7 @@ class Journaled:
         )
 
     def typed(self, part: pl.DataFrame, windows: Windows) -> pl.DataFrame:
-        """The predictions of these windows; a line without id, moment or score is none."""
-        kept = part.with_columns(recorded.moment(pl.col("at"))).filter(
-            windows.mask(), pl.col("id").is_not_null(), pl.col("score").is_finite()
-        )
+        """The predictions of a part whose `at` are moments."""
         hashed, appointment = {*hidden(self.columns, self.who)}, which(self.columns)
         texts = pl.col("input").struct
         values = {
@@ -78,7 +85,7 @@ class Journaled:
             for name, column in self.asked.items()
         }
         own = texts.field(appointment) if appointment else pl.lit(None, pl.String)
-        return kept.select(
+        return part.select(
             *("id", "at", windows.number().alias("window"), "model", "version", "bundle", "who"),
             own.alias("appointment"),
             *("score", "band", "history", "features"),
@@ -87,15 +94,19 @@ class Journaled:
 
 
 def read(store: Store, problem: str, how: Journaled, windows: Windows) -> tuple[pl.DataFrame, list[str]]:
-    """Every prediction of these windows once, in order of time, and what could not be read."""
+    """Every prediction since then once, in order of time, and what could not be read."""
     trouble: list[str] = []
 
     def parts() -> Iterator[pl.DataFrame]:
-        yield how.typed(pl.DataFrame(schema=how.schema), windows)
-        for path in recorded.between(store, problem, windows.first.date(), windows.to.date()):
+        yield how.typed(_timed(pl.DataFrame(schema=how.schema)), windows)
+        for path in recorded.between(store, problem, windows.since.date(), windows.to.date()):
             part = recorded.table(store, path, how.schema)
             trouble.extend([part.trouble] if part.trouble else [])
-            yield how.typed(part.table, windows)
+            timed = _timed(part.table).filter(windows.mask() | pl.col("at").is_null())
+            whole = timed.filter(pl.col("id", "at").is_not_null(), pl.col("score").is_finite())
+            if lost := timed.height - whole.height:
+                trouble.append(f"{path} has {lost} lines without an id, a moment or a score")
+            yield how.typed(whole, windows)
 
     found = _in_order(pl.concat(parts()))
     repeated = pl.col("id").eq_missing(pl.col("id").shift())
@@ -103,6 +114,22 @@ def read(store: Store, problem: str, how: Journaled, windows: Windows) -> tuple[
         found = found.filter(~repeated)
     last = pl.col("appointment").is_null() | pl.col("appointment").is_last_distinct()
     return found.with_columns(last=last), trouble
+
+
+def older(store: Store, problem: str, how: Journaled, windows: Windows) -> pl.DataFrame:
+    """Id and appointment of the predictions before, to tell outcomes that come too late from those of nobody."""
+    own, text = which(how.columns), pl.String()
+    schema = pl.Schema({"id": text, "at": text, **({"input": pl.Struct({own: text})} if own else {})})
+    appointment = pl.col("input").struct.field(own) if own else pl.lit(None, text)
+    found = [pl.DataFrame(schema={"id": text, "appointment": text})]
+    for path in recorded.between(store, problem, windows.before.since.date(), windows.since.date()):
+        timed = _timed(recorded.table(store, path, schema).table).filter(windows.before.mask())
+        found.append(timed.select("id", appointment.alias("appointment")))
+    return pl.concat(found)
+
+
+def _timed(part: pl.DataFrame) -> pl.DataFrame:
+    return part.with_columns(recorded.moment(pl.col("at")))
 
 
 def _in_order(found: pl.DataFrame) -> pl.DataFrame:

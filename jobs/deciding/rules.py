@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from rounds.manifest import Facts
 from rounds.watched import Decide
 
 Verdict = Literal["retrain", "warn", "nothing"]
 SHOWN = 3  # features that a sentence names
+AGAINST = {"tested": "was tested", "promised": "the scores of the same rows promise"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Watched:
             return "outcomes show that the score got worse"
         estimated, tested = self.auc("estimated"), self.auc("tested")
         unseen = self.performance.get("verdict") in {None, "unseen"}
-        if unseen and estimated and tested and estimated["high"] < tested["low"]:
+        if unseen and _whole(estimated) and _whole(tested) and estimated["high"] < tested["low"]:
             return f"the AUC is estimated at {_figure(estimated)}; {_figure(tested)} was tested"
         return ""
 
@@ -143,9 +144,9 @@ def _drop(watched: Watched, asked: Decide) -> Reason | None:
     drop = watched.performance.get("drop")
     if asked.drop is None or drop is None or drop <= asked.drop:
         return None
-    return Reason(
-        "drop", f"the AUC fell by {drop:.1%} of what was tested; {100 * asked.drop:.3g}% is let pass", "retrain"
-    )
+    against = AGAINST.get(watched.performance.get("drop_against") or "tested")
+    told = f"the AUC fell by {drop:.1%} of what {against}; {100 * asked.drop:.3g}% is let pass"
+    return Reason("drop", told, "retrain")
 
 
 def _labels(watched: Watched, asked: Decide) -> Reason | None:
@@ -199,6 +200,11 @@ def _rates(target: Facts) -> str:
     now: Any = target.get("rate")
     before: Any = target.get("reference")
     return f"{now:.1%}, was {before:.1%}" if now is not None and before is not None else "moved"
+
+
+def _whole(found: Facts | None) -> TypeGuard[Facts]:
+    """Whether a figure is there with both ends: of too few patients, it has none."""
+    return found is not None and None not in (found.get("value"), found.get("low"), found.get("high"))
 
 
 def _figure(found: Facts) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobs.watching.windows import Judged, Table, Window
+import numpy as np
+
+from jobs.judging.parts import FEW
+from jobs.watching.windows import Array, Judged, Table, Window
 from rounds.manifest import Facts
 from rounds.watched import Monitor
 
@@ -60,7 +63,7 @@ def _feature(
         "agreed": agreed,
         "missing": _rounded(newest.missing[row]),
         "trail": [None if each is None else _rounded(each.found.psi[row]) for each in judged],
-        "shares": _shares(table, newest, row),
+        "shares": _shares(table, newest, row) if windows[0].seen(asked.rows) == "enough" else None,
     }
     return {**said, "says": _says(said, newest, row, len(windows[0].scores), len(judged), asked)}
 
@@ -75,9 +78,21 @@ def _blank(name: str, says: str) -> Facts:
 def _shares(table: Table, newest: Judged, row: int) -> Facts:
     """The two histograms, for a picture; those of values that were never seen and of missing ones too."""
     real = table.real[row]
-    parts = {"reference": table.counts[row], "window": newest.counts[row]}
-    shares = {name: [_rounded(share) for share in (counts / counts.sum())[real]] for name, counts in parts.items()}
+    parts = {"reference": table.rows[row][real], "window": newest.rows[row][real]}
+    shares = {name: _withheld(rows) for name, rows in parts.items()}
     return {"kind": table.facts[row].get("kind", "parts"), "edges": table.edges[row].tolist(), **shares}
+
+
+def _withheld(rows: Array) -> list[float | None]:
+    """The share of each bin; none of so few rows that it would tell of somebody, nor of as many others, the smallest
+    first, as keep them from being reckoned out.
+    """
+    hidden: list[int] = []
+    for at in np.argsort(rows, kind="stable").tolist():
+        open_ = bool(hidden) and (len(hidden) < 2 or rows[hidden].sum() < FEW)
+        if rows[at] and (rows[at] < FEW or open_):
+            hidden.append(at)
+    return [None if at in hidden else _rounded(share) for at, share in enumerate(rows / rows.sum())]
 
 
 def _says(said: Facts, newest: Judged, row: int, rows: int, of: int, asked: Monitor) -> str:

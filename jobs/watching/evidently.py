@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import polars as pl
 
-from jobs.watching.predictions import Predictions
+from jobs.watching.predictions import Predictions, touched
 from rounds.bundle import Bundle
 from rounds.files import Writer
 from rounds.manifest import Facts
-from rounds.reference import bins
+from rounds.reference import counts, places
 from rounds.watched import Monitor
 
 if TYPE_CHECKING:
@@ -37,17 +37,22 @@ NAMELESS = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![0-9a-f]
 
 
 def write(bundle: Bundle, seen: Predictions, asked: Monitor, to: Writer) -> int:
-    """Write the page on a sample of the newest window that has rows; answers how many rows it is of."""
-    window = seen.window
-    picked = np.flatnonzero(window == window.min())
+    """Write the page on a sample of the newest window; answers how many rows it is of, none where there are few."""
+    picked = np.flatnonzero(seen.window == 0)
     rows = len(picked)
     if rows > SAMPLE:
         chosen = np.random.Generator(np.random.PCG64(asked.seed)).choice(rows, SAMPLE, replace=False)
         picked = picked[np.sort(chosen)]
-    if len(picked) < FEWEST:
+    if rows < asked.rows:
+        return 0
+    now, was = tables(bundle, seen, asked.actions, picked)
+    there = now.columns[now.notna().any() & was.notna().any()]
+    if not len(there):
         return 0
     lead = f"A sample of {len(picked):,} of {rows:,} predictions of the newest window, beside the champion's reference."
-    to.text(FILE, html(*tables(bundle, seen, asked.actions, picked), lead))
+    if gone := [name for name in now.columns if name not in there]:
+        lead += f" Left out, since all their values are missing: {', '.join(gone)}."
+    to.text(FILE, html(now[there], was[there], lead))
     return len(picked)
 
 
@@ -74,7 +79,7 @@ def outcomes(table: pl.DataFrame, actions: Sequence[str]) -> list[str | None] | 
     """What happened to those of whom it is known and whom nobody called; none where there are so few of a kind that
     it would tell of somebody.
     """
-    left = ~pl.col("action").is_in(list(actions)).fill_null(False)
+    left = pl.Series(~touched(table, actions))
     words = pl.when(left & pl.col("outcome")).then(pl.lit("yes")).when(left & ~pl.col("outcome")).then(pl.lit("no"))
     found: list[str | None] = table.select(words).to_series().to_list()
     return found if min(found.count("yes"), found.count("no")) >= FEWEST else None
@@ -82,14 +87,11 @@ def outcomes(table: pl.DataFrame, actions: Sequence[str]) -> list[str | None] | 
 
 def names(values: Array, known: Facts) -> Array:
     """The name of the bin in which each value lies; nothing where the value is missing."""
-    labels = np.array(_labels(known["edges"]), dtype=object)
-    found = labels[bins(values, np.array(known["edges"]))]
-    found[np.isnan(values)] = None
-    return found
+    return np.array([*_labels(known["edges"]), None], dtype=object)[places(values, known)]
 
 
-def past(known: Facts, rows: int) -> list[str]:
-    return _repeated(_labels(known["edges"]), known["counts"], rows)
+def past(known: Facts, rows: int) -> list[str | None]:
+    return _repeated([*_labels(known["edges"]), None], counts(known), rows)
 
 
 def _labels(edges: list[float]) -> list[str]:
@@ -100,9 +102,9 @@ def _labels(edges: list[float]) -> list[str]:
     return [f"{at:02d}: {name}" for at, name in enumerate(bare)]
 
 
-def _repeated(labels: list[str], counts: list[int], rows: int) -> list[str]:
+def _repeated(labels: Sequence[str | None], counted: Sequence[int], rows: int) -> list[str | None]:
     """Each label as often as its share of so many rows asks; what rounding leaves goes to the end of the ranks."""
-    ends = np.round(np.cumsum(counts) / sum(counts) * rows).astype(np.int64)
+    ends = np.round(np.cumsum(counted) / sum(counted) * rows).astype(np.int64)
     times = np.diff(ends, prepend=0).tolist()
     return [label for label, often in zip(labels, times, strict=True) for _ in range(often)]
 

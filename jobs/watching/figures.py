@@ -50,6 +50,10 @@ class Answers:
     def total(self) -> float:
         return float(self.weight.sum())
 
+    @cached_property
+    def patients(self) -> int:
+        return len(np.unique(self.who))
+
     @property
     def effective(self) -> int:
         """How many rows of equal weight would say as much (Kish)."""

@@ -146,8 +146,9 @@ def _word(each: Found) -> str:
 
 def _performance_lead(performance: Found) -> str:
     return (
-        f"{performance['labels']:,} outcomes count: {METHODS[performance['method']]}. Intervals are of 95%, over whole "
-        "patients. What the scores promise needs no outcome; it holds as long as the calibration does."
+        f"{performance['labels']:,} outcomes count, older ones than the windows too: {METHODS[performance['method']]}. "
+        "Intervals are of 95%, over whole patients. What the scores promise needs no outcome; it holds as long as the "
+        "calibration does."
     )
 
 
@@ -246,7 +247,7 @@ _KEY = (
     f'<ul class="key">{_dot("main", "realised")}{_dot("other", "naive")}{_dot("soft", "promised by the scores")}</ul>'
 )
 _BARS = "Red drifts and matters, yellow drifts, grey does not. The upright line is as far as chance alone goes."
-_SCORES = "Each step held about a tenth of the scores, or one value, when the model was made."
+_SCORES = "Each step held about a tenth of the scores, or one value, when the model was made. No bar: too few."
 _AUC = "Dashed: the champion's own test. Upright lines are 95% intervals. A window without dots has too few outcomes."
 _CALIBRATION = "1 means that as many cases had the outcome as the scores said. Upright lines are 95% intervals."
 _CALLS = (

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Rows:
     """The champion's newest answer to each appointment: what it said, what came of it (not a number: not known), what
-    was done and with which chance; `who` numbers the patients, `window` the windows from the newest.
+    was done and with which chance (`otherwise`: something that is not taken to change what comes); `who` numbers the
+    patients, `window` the windows from the newest.
     """
 
     score: Floats
@@ -37,6 +38,7 @@ class Rows:
     propensity: Floats
     who: Integers
     window: Integers
+    otherwise: Flags
 
     def of(self, rows: Flags) -> Rows:
         return Rows(*(getattr(self, name)[rows] for name in Rows.__dataclass_fields__))
@@ -44,6 +46,9 @@ class Rows:
     @property
     def known(self) -> Flags:
         return np.isfinite(self.outcome)
+
+
+PATIENTS = 30  # an error is reckoned from how patients differ, and comes out too small where there are fewer
 
 
 @dataclass(frozen=True)
@@ -58,15 +63,21 @@ class Asked:
     false_alarms: float
     seed: int
 
+    @property
+    def reach(self) -> float:
+        """So many errors away is beyond chance, in either of the two ways to be worse: the AUC and the calibration."""
+        return NormalDist().inv_cdf(1 - self.false_alarms / 2)
+
 
 def judge(rows: Rows, tested: Facts, asked: Asked) -> Facts:
     """Every figure, and the verdict; `tested` is what evaluate found before the champion was released."""
-    evidence = weigh(rows.known, rows.acted, rows.propensity)
+    evidence = weigh(rows.known, rows.acted, rows.otherwise, rows.propensity)
     everything = _answers(rows, rows.score, np.ones(len(rows.score)))
     naive = _answers(rows, rows.outcome, everything.weight).of(rows.known)
     fair = _answers(rows, rows.outcome, evidence.weight).of(evidence.used)
     facts: Facts = {
         "labels": len(fair.score),
+        "patients": fair.patients,
         "effective": fair.effective,
         "called": evidence.called,
         "method": evidence.method,
@@ -79,9 +90,12 @@ def judge(rows: Rows, tested: Facts, asked: Asked) -> Facts:
 
 
 def enough(answers: Answers, rows: int) -> bool:
-    """Whether the outcomes say anything: enough of them, of either kind, none of them standing for nearly all."""
+    """Whether the outcomes say anything: enough of them, of either kind and of enough patients, none of them standing
+    for nearly all.
+    """
     having = int((answers.happened > 0.5).sum())
-    return answers.effective >= rows and FEW <= having <= len(answers.happened) - FEW
+    several = FEW <= having <= len(answers.happened) - FEW
+    return several and answers.effective >= rows and answers.patients >= PATIENTS
 
 
 def calibration(answers: Answers) -> Facts:
@@ -113,7 +127,7 @@ def _beside(
     """One figure four times: realised, as all outcomes would have it, as the scores promise, and as it was tested."""
 
     def told(answers: Answers | None) -> Facts | None:
-        if answers is None or len(answers.score) < asked.rows:
+        if answers is None or len(answers.score) < asked.rows or answers.patients < PATIENTS:
             return None
         found = figure(answers)
         found = found.share() if isinstance(found, Figure) else found
@@ -132,43 +146,89 @@ def verdict(facts: Facts, fair: Answers, evidence: Evidence, tested: Facts, aske
     """Worse only where the drop is beyond its interval and larger than what may be lost; says against what."""
     if not enough(fair, asked.rows):
         return {"verdict": "unseen", "drop": None, "drop_against": None, "says": [_unseen(facts, asked), evidence.says]}
-    realised, promised = auc(fair), auc(fair.promised())
-    assert realised is not None and promised is not None
     alike = evidence.method != "not called only"
-    differences = {
-        "what the scores of the same rows promise": (realised.value - promised.value, (realised - promised).error)
-    }
-    if (known := tested.get("auc")) is not None and alike:
-        error = math.hypot(realised.error, (known["high"] - known["low"]) / (2 * NORMAL))
-        differences["the champion's own test"] = (realised.value - known["value"], error)
-    reach = NormalDist().inv_cdf(1 - asked.false_alarms / len(differences))
-    lower = {name: by for name, (by, error) in differences.items() if by + reach * error < 0 and -by >= asked.margin}
-    higher = [by for by, error in differences.values() if by - reach * error > 0 and by >= asked.margin]
-    says = [f"The AUC is {-by:.3f} below {name}, which is beyond chance." for name, by in lower.items()]
+    against = yardsticks(fair, tested.get("auc") if alike else None, asked)
+    lower, higher = ([each for each in against if each.beyond(way, asked)] for way in (-1, 1))
+    falls = [f"The AUC is {-each.apart:.3f} below {each.name}, which is beyond chance." for each in lower]
+    says = falls if len(lower) == len(against) else []
     if (off := _miscalibrated(facts, asked)) is not None:
-        says.append(off)
-    word = "worse" if says else "better" if len(higher) == len(differences) else "as_expected"
-    if word == "as_expected":
-        says.append(f"The AUC differs from {' and '.join(differences)} no more than chance lets it.")
-    if word == "better":
-        says.append(f"The AUC is above {' and '.join(differences)}, beyond chance.")
+        says = [*says, off]
+    word = "worse" if says else "better" if len(higher) == len(against) else "as_expected"
+    if word == "as_expected" and lower:
+        rest = " and ".join(each.name for each in against if each not in lower)
+        says = [f"{falls[0][:-1]}, but it is not so against {rest}: that alone is no fall."]
+    elif word == "as_expected":
+        names = " and ".join(each.name for each in against)
+        says = [f"The AUC differs from {names} no more than chance and the margin let it."]
+    elif word == "better":
+        says = [f"The AUC is above {' and '.join(each.name for each in against)}, beyond chance."]
     if not alike:
         says.append("It is not held against the champion's test, which was made on everybody.")
-    against = known if known is not None and alike else {"value": promised.value}
+    last = against[-1]
     return {
         "verdict": word,
-        "drop": (against["value"] - realised.value) / against["value"],
-        "drop_against": "tested" if against is known else "promised",
+        "drop": -last.apart / last.value,
+        "drop_against": last.kind,
         "says": [*says, evidence.says],
     }
 
 
+@dataclass(frozen=True)
+class Yardstick:
+    """What the AUC is held against: how far it is apart from it, how sure that is, and what of it says nothing."""
+
+    kind: str
+    name: str
+    value: float
+    apart: float
+    error: float
+    allowed: float = 0.0
+
+    def beyond(self, way: int, asked: Asked) -> bool:
+        """Whether it lies beyond chance, and further than matters, below (-1) or above (1)."""
+        return way * self.apart >= asked.margin and way * self.apart - self.allowed > asked.reach * self.error
+
+
+def yardsticks(fair: Answers, tested: Facts | None, asked: Asked) -> list[Yardstick]:
+    """What the scores of the same rows promise and, where it is held, the champion's test: a fall is one from both.
+
+    A fall from the test alone may be of the patients, who are harder to tell apart now, and then the promise falls
+    too. A fall from the promise alone may be of scores that promised too much from the beginning, as the gate lets
+    them. The promise stands by itself where there is no test to hold, and that much is allowed for then.
+    """
+    realised, promised = auc(fair), auc(fair.promised())
+    assert realised is not None and promised is not None
+    apart = realised - promised
+    held = tested is not None and None not in (tested["low"], tested["high"])
+    allowed = 0.0 if held else overpromise(fair, promised.value, asked.ece)
+    name = "what the scores of the same rows promise"
+    found = [Yardstick("promised", name, promised.value, apart.value, apart.error, allowed)]
+    if tested is not None and held:
+        value = tested["value"]
+        error = math.hypot(realised.error, (tested["high"] - tested["low"]) / (2 * NORMAL))
+        found.append(Yardstick("tested", "the champion's own test", value, realised.value - value, error))
+    return found
+
+
+def overpromise(answers: Answers, promised: float, ece: float | None) -> float:
+    """By how much scores that the gate lets pass may promise too high an AUC: if the truth is that far drawn from
+    them to their mean, the AUC is drawn to one half by the same share. All of it where no gate was asked.
+    """
+    middle = mean(answers, answers.score).value
+    apart = mean(answers, np.abs(answers.score - middle)).value
+    share = 1.0 if ece is None or ece >= apart else ece / apart
+    return share * abs(promised - 0.5)
+
+
 def _miscalibrated(facts: Facts, asked: Asked) -> str | None:
     found = facts["ece"]["realised"]
-    if asked.ece is None or found is None or not found["low"] > asked.ece:
+    if asked.ece is None or found is None:
+        return None
+    surely = found["value"] - (found["value"] - found["low"]) * asked.reach / NORMAL
+    if not surely > asked.ece:
         return None
     return (
-        f"The calibration error is {found['value']:.3f} (at least {found['low']:.3f}), and the gate lets {asked.ece:g} "
+        f"The calibration error is {found['value']:.3f} (surely above {surely:.3f}), and the gate lets {asked.ece:g} "
         f"pass: {facts['calibration']['observed']:.1%} happened where {facts['calibration']['expected']:.1%} was said."
     )
 
@@ -176,6 +236,8 @@ def _miscalibrated(facts: Facts, asked: Asked) -> str | None:
 def _unseen(facts: Facts, asked: Asked) -> str:
     if facts["labels"] < asked.rows:
         return f"{facts['labels']:,} outcomes of the champion's predictions count so far; want at least {asked.rows:,}."
+    if facts["patients"] < PATIENTS:
+        return f"The {facts['labels']:,} outcomes are of {facts['patients']} patients; want at least {PATIENTS}."
     if facts["effective"] < asked.rows:
         return f"The outcomes weigh as much as {facts['effective']:,} equal ones; want at least {asked.rows:,}."
     return f"Fewer than {FEW} of the {facts['labels']:,} outcomes are of the one kind, so nothing can be told apart."
@@ -201,8 +263,11 @@ def _short(rows: Rows, asked: Asked) -> Facts:
 
 
 def target(rows: Rows, reference: Facts, asked: Asked) -> Facts | None:
-    """How often the outcome happens now, beside how often it did when the champion was calibrated."""
-    evidence = weigh(rows.known, rows.acted, rows.propensity)
+    """How often the outcome happens now, beside how often it did when the champion was calibrated.
+
+    It has drifted when that is beyond chance, and further than the calibration error that the gate lets pass.
+    """
+    evidence = weigh(rows.known, rows.acted, rows.otherwise, rows.propensity)
     fair = _answers(rows, rows.outcome, evidence.weight).of(evidence.used)
     if not enough(fair, asked.rows):
         return None
@@ -212,6 +277,6 @@ def target(rows: Rows, reference: Facts, asked: Asked) -> Facts | None:
     if reference.get("rows") and evidence.method != "not called only":
         was = reference["true"] / reference["rows"]
         error = math.hypot(found.error, math.sqrt(was * (1 - was) / reference["rows"]))
-        reach = NormalDist().inv_cdf(1 - asked.false_alarms / 2)
-        facts |= {"reference": was, "drifted": abs(told.value - was) > reach * error}
+        moved = abs(told.value - was)
+        facts |= {"reference": was, "drifted": moved > asked.reach * error and moved >= (asked.ece or 0.0)}
     return facts

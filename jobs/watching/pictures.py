@@ -51,13 +51,18 @@ def score_shares(shares: Found | None) -> str:
         return ""
     edges, bins = shares["edges"], len(shares["edges"]) + 1  # one more is for missing values: a score never is
     was, now = shares["reference"][:bins], shares["window"][:bins]
-    top = max(*was, *now) * 1.15
+    told = [share for share in (*was, *now) if share is not None]
+    if not told:
+        return ""
+    top = max(told) * 1.15
     plot = Plot("Scores now and then", (0, len(was)), (0, top))
     plot.axes("calibrated score", "share of predictions", [], steps(0, top))
     for at, (before, after) in enumerate(zip(was, now, strict=True)):
         name = _range(edges, at)
-        plot.bar(at + 0.08, at + 0.5, before, "spread", f"score {name}: {before:.1%} when it was made")
-        plot.bar(at + 0.5, at + 0.92, after, "spread-main", f"score {name}: {after:.1%} now")
+        if before is not None:
+            plot.bar(at + 0.08, at + 0.5, before, "spread", f"score {name}: {before:.1%} when it was made")
+        if after is not None:
+            plot.bar(at + 0.5, at + 0.92, after, "spread-main", f"score {name}: {after:.1%} now")
         if at < len(edges):
             plot.text(plot.at_x(at + 1), plot.height - 29, f"{edges[at]:.2f}", "tick middle")
     plot.text(plot.width - 24, 22, "when it was made", "note end")

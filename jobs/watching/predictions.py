@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +15,7 @@ from jobs.watching.drift import Window
 from jobs.watching.performance import Rows
 from rounds.bundle import Bundle
 from rounds.errors import Refused
+from rounds.manifest import Facts
 from rounds.modelling import Slice
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Predictions:
     matrix: Array
     score: Array
     own: Flags
-    left: int  # rows of other models, whose features are others
+    left: Facts  # rows that are not looked at, by why: of models with other features, or without a patient
     unseen: tuple[str, ...]  # columns that were sent and that the champion never saw
 
     @property
@@ -54,13 +55,15 @@ class Predictions:
     def rows(self, actions: Sequence[str]) -> Rows:
         """The champion's own, with what came of them."""
         mine = self.table.filter(pl.Series(self.own))
+        acted = touched(mine, actions)
         return Rows(
             self.score[self.own],
             _numbers(mine, "outcome"),
-            mine.get_column("action").is_in(list(actions)).fill_null(False).to_numpy(),
+            acted,
             _numbers(mine, "propensity"),
             self.who[self.own],
             self.window[self.own],
+            ~acted & touched(mine, ("message", "call")),
         )
 
     def parts(self, asked: Sequence[Slice], names: Sequence[str]) -> Iterator[tuple[str, str, Flags]]:
@@ -115,7 +118,9 @@ def assemble(
     bundles = table.get_column("bundle").unique().drop_nulls().sort().to_list()
     alike = [bundle.digest, *(digest for digest in bundles if digest != bundle.digest and same(digest))]
     width = pl.col("features").list.len() == len(bundle.features)
-    kept = table.filter(pl.col("bundle").is_in(alike) & width & pl.col("who").is_not_null())
+    answering = table.filter(pl.col("bundle").is_in(alike) & width)
+    kept = answering.filter(pl.col("who").is_not_null())
+    left = {"other_features": table.height - answering.height, "no_patient": answering.height - kept.height}
     matrix = _matrix(kept.get_column("features"), len(bundle.features))
     own = (kept.get_column("bundle") == bundle.digest).to_numpy()
     score = kept.get_column("score").to_numpy().astype(np.float64)
@@ -124,7 +129,13 @@ def assemble(
         score[~own] = bundle.score(matrix[~own])
     known = set(bundle.sections["columns"])
     kept = kept.drop("features", "score").with_columns((pl.col("who").rank("dense") - 1).cast(pl.Int64))
-    return Predictions(kept, matrix, score, own, table.height - kept.height, tuple(sorted(set(sent) - known)))
+    return Predictions(kept, matrix, score, own, left, tuple(sorted(set(sent) - known)))
+
+
+def touched(table: pl.DataFrame, actions: Collection[str]) -> Flags:
+    """The rows of those to whom one of these was done."""
+    found: Flags = table.get_column("action").is_in(list(actions)).fill_null(False).to_numpy()
+    return found
 
 
 def _sent(schema: pl.Schema) -> dict[str, pl.Expr]:

@@ -8,6 +8,7 @@ from rounds.manifest import Facts
 from rounds.words import count
 
 MOST = 5  # features that a sentence names
+LEFT = {"other_features": "of models with other features", "no_patient": "that name no patient"}
 
 
 def sentences(found: Facts) -> list[str]:
@@ -53,8 +54,9 @@ def _target(target: Facts | None) -> Iterator[str]:
 
 
 def _rest(found: Facts) -> Iterator[str]:
-    if found["left"]["rows"]:
-        yield f"{count(found['left']['rows'], 'prediction')} of models with other features were left out."
+    for why, words in LEFT.items():
+        if found["left"][why]:
+            yield f"{count(found['left'][why], 'prediction')} {words} were left out."
     if found["left"]["columns"]:
         yield f"Columns were sent that the champion never saw: {', '.join(found['left']['columns'])}."
     outcomes = found["outcomes"]

@@ -1,7 +1,8 @@
 """What counts as evidence: a patient who was called is none against the score, for the call may have changed the end.
 
 Where the policy that calls is on record and left some to chance, those whom it might have called and did not stand
-for those whom it did (inverse probability); otherwise only those who were not called are looked at.
+for those whom it did (inverse probability); otherwise only those who were not called are looked at.  A chance belongs
+to what was done: where messages were left to chance too, that of no message is not that of no call, and none is used.
 """
 
 from __future__ import annotations
@@ -33,15 +34,16 @@ class Evidence:
     says: str
 
 
-def weigh(known: Flags, acted: Flags, propensity: Floats) -> Evidence:
-    """`known`: the outcome is; `acted`: something was done that may have changed it; `propensity`: the chance with
-    which the policy would have done what it did, not a number where nobody said.
+def weigh(known: Flags, acted: Flags, otherwise: Flags, propensity: Floats) -> Evidence:
+    """`known`: the outcome is; `acted`: something was done that may have changed it; `otherwise`: something that is
+    not taken to; `propensity`: the chance with which the policy would have done what it did, not a number where nobody
+    said.
     """
     called, used = int((known & acted).sum()), known & ~acted
     ones = np.ones(len(known))
     if not acted.any():
         return Evidence("all", used, ones, called, "Nobody was called, so every outcome counts.")
-    if why := _unknown(known & acted, used, propensity):
+    if why := _unknown(known & acted, used, otherwise, propensity):
         return Evidence("not called only", used, ones, called, f"Those who were called are left out: {why}.")
     stands = used & (propensity > 0)
     weight = np.where(stands, 1 / np.where(stands, propensity, 1.0), 1.0)
@@ -49,7 +51,7 @@ def weigh(known: Flags, acted: Flags, propensity: Floats) -> Evidence:
     return Evidence("inverse probability", used, weight, called, says)
 
 
-def _unknown(called: Flags, used: Flags, propensity: Floats) -> str:
+def _unknown(called: Flags, used: Flags, otherwise: Flags, propensity: Floats) -> str:
     """Why the policy cannot be reckoned with; empty where it can."""
     total = int(called.sum())
     if not total:
@@ -58,6 +60,8 @@ def _unknown(called: Flags, used: Flags, propensity: Floats) -> str:
         return "with which chance they were called is not on record"
     if (propensity[called] < 1).sum() < KNOWN * total:
         return "they were called for certain, and nobody like them was not"
+    if (propensity[otherwise] < 1).any():
+        return "the chances on record are of other actions too, such as messages"
     chances = propensity[used]
     chances = chances[(chances > 0) & (chances < 1)]
     if float((1 / chances - 1).sum()) < STANDING * total:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jobs.watching.chance import Differences, chance
 from rounds.manifest import Facts
-from rounds.reference import Repeats, bins, effective
+from rounds.reference import Repeats, counts, effective, places
 from rounds.watched import Monitor
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
@@ -35,6 +35,7 @@ class Judged:
 
     found: Differences
     counts: Array
+    rows: Array  # the same, before rows of one patient are made to count as fewer
     missing: Array
     p: Array  # no number where nothing can be said: too few rows, or a feature that is not judged
     bound: Differences
@@ -49,40 +50,41 @@ class Table:
         self.names = (*known, SCORE)
         self.facts = (*known.values(), reference["scores"])
         self.columns = [names.index(name) for name in known]
-        self.edges = [np.array(facts["edges"]) for facts in self.facts]
+        self.edges = [np.array(facts["edges"], float) for facts in self.facts]
         self.width = max(len(edges) for edges in self.edges) + 2
-        counts = np.zeros((len(self.names), self.width))
-        for row, facts in enumerate(self.facts):
-            own, rows = np.array(facts["counts"], float), sum(facts["counts"])
-            counts[row, : len(own)] = own * (facts.get("effective", rows) / rows)
-        self.counts = counts
-        self.shares = counts / counts.sum(axis=-1, keepdims=True)
+        self.rows = np.array([self._wide(np.array(counts(facts))) for facts in self.facts], float)
+        sizes = self.rows.sum(axis=-1)
+        worth = [facts.get("effective", size) for facts, size in zip(self.facts, sizes, strict=True)]
+        self.shares = self.rows / sizes[:, None]
+        self.counts = self.shares * np.array(worth, float)[:, None]
         place = np.arange(self.width)
         self.real = np.array([(place <= len(edges)) | (place == self.width - 1) for edges in self.edges])
         self.judged = np.array([name not in ignore for name in self.names])
 
+    def _wide(self, own: Array) -> Array:
+        """Counts of bins and of missing values, with as many empty bins between them as the widest feature asks."""
+        return np.concatenate([own[:-1], np.zeros(self.width - len(own), own.dtype), own[-1:]])
+
     def count(self, window: Window) -> tuple[Array, Array]:
-        """A window's counts, worth as many rows as it has independent ones, and the share that is missing."""
+        """A window's rows in each bin, and what they count for: as many rows as are independent."""
         repeats, columns = Repeats(window.who), [*(window.matrix[:, at] for at in self.columns), window.scores]
-        counts, missing = np.zeros(self.counts.shape), np.zeros(len(columns))
-        for row, (values, edges) in enumerate(zip(columns, self.edges, strict=True)):
-            where = bins(values, edges)
-            lost = np.isnan(values)
-            where[lost] = self.width - 1
-            worth = effective(where, self.width, repeats, self.shares[row])
-            counts[row] = np.bincount(where, minlength=self.width) * (worth / len(values))
-            missing[row] = int(lost.sum()) / len(values)
-        return counts, missing
+        found, worth = np.zeros(self.rows.shape), np.zeros((len(columns), 1))
+        for row, (values, facts) in enumerate(zip(columns, self.facts, strict=True)):
+            where = places(values, facts)
+            where[where == len(facts["counts"])] = self.width - 1
+            worth[row] = effective(where, self.width, repeats, self.shares[row]) / len(values)
+            found[row] = np.bincount(where, minlength=self.width)
+        return found, found * worth
 
     def judge(self, window: Window, asked: Monitor) -> Judged | None:
         """One window beside the reference; with too few rows the figures stand without a judgement."""
         if not len(window.scores):
             return None
-        counts, missing = self.count(window)
-        found = Differences.between(counts, self.counts, self.real)
+        rows, counted = self.count(window)
+        found, missing = Differences.between(counted, self.counts, self.real), rows[:, -1] / len(window.scores)
         p, bounds = np.full(len(self.names), np.nan), np.full((3, len(self.names)), np.nan)
         if window.seen(asked.rows) == "enough" and (on := self.judged).any():
-            expected = chance(self.counts[on], counts[on].sum(axis=-1), self.real[on], asked.resamples, asked.seed)
+            expected = chance(self.counts[on], counted[on].sum(axis=-1), self.real[on], asked.resamples, asked.seed)
             p[on] = expected.p(expected.far(Differences(*(each[on] for each in found))))
             bounds[:, on] = np.array(expected.bound(asked.false_alarms))
-        return Judged(found, counts, missing, p, Differences(*bounds), p <= asked.false_alarms)
+        return Judged(found, counted, rows, missing, p, Differences(*bounds), p <= asked.false_alarms)

@@ -94,6 +94,60 @@ def test_it_says_the_same_again_and_less_of_an_earlier_day(here: Checkout, warm:
     assert facts["rows_per_window"][2:] == [0, 0] or facts["rows_per_window"][3] == 0
     assert earlier["outcome"].null_count() > 0, "the last day's were not known by then"
     assert "--to is 'soon'" in collect(here, warm, to="soon").sentence(2)
+    assert "--to is '2962-01-01', which is to come; it is 20" in collect(here, warm, to="2962-01-01").sentence(2)
+
+
+def test_an_outcome_that_comes_after_its_window_is_joined(here: Checkout, warm: Warm, made: tuple[Path, World]) -> None:
+    """Each comes 29 days later than it did, so none is here before its prediction has left the windows."""
+    store = store_of(here)
+    later = list(store.paths("noshow/.outcomes"))
+    lines = [json.loads(line) for path in later for line in gzip.decompress(store.read(path) or b"").splitlines()]
+    store.delete(later)
+    for number, line in enumerate(lines):
+        line["at"] = (datetime.datetime.fromisoformat(line["at"]) + datetime.timedelta(29)).isoformat(
+            timespec="milliseconds"
+        )
+        line["entry"] = f"later{number}"
+    for day in sorted({line["at"][:10] for line in lines}):
+        put(here, "outcomes", "later", *(line for line in lines if line["at"][:10] == day))
+    table, facts = collected(here, warm, to="2026-04-28")
+    assert table.height == ROWS and facts["outcomes"]["matched"] == ROWS
+    assert table["outcome"].null_count() == 0
+    assert facts["rows_per_window"] == [0, 0, 0, 0] and table["window"].min() >= 4, "which is too old for drift"
+    assert (facts["first"], facts["since"]) == ("2026-03-31T00:00:00+00:00", "2026-02-27T00:00:00+00:00")
+    table, facts = collected(here, warm, to="2026-05-12")
+    gone = made[1].truth.filter(pl.col("at").dt.date() < datetime.date(2026, 3, 13)).height
+    assert (table.height, facts["outcomes"]["older"], facts["outcomes"]["unknown"]) == (ROWS - gone, gone, 0)
+    put(here, "outcomes", "nobody", {"entry": "e", "at": "2026-05-01T10:00:00.000+00:00", "id": "x", "outcome": True})
+    _, facts = collected(here, warm, to="2026-05-12")
+    assert (facts["outcomes"]["older"], facts["outcomes"]["unknown"]) == (gone, 1)
+
+
+def test_a_line_without_a_score_is_told(here: Checkout, warm: Warm) -> None:
+    [path] = store_of(here).paths("noshow/.journal/2026-03-10")
+    line = json.loads(gzip.decompress(store_of(here).read(path) or b"").splitlines()[0])
+    lacking: list[dict[str, Any]] = [{**line, "id": "n", "score": None}, {**line, "id": None}, {**line, "at": "once"}]
+    path = put(here, "journal", "lacking", *lacking, {**line, "id": "whole"})
+    table, facts = collected(here, warm)
+    assert facts["trouble"] == [f"{path} has 3 lines without an id, a moment or a score"]
+    assert table.height == ROWS + 1
+    _, facts = collected(here, warm, to="2026-03-08")
+    assert facts["trouble"] == [], "it is of days that are not looked at"
+
+
+def test_a_list_is_no_reason_for_another_key(here: Checkout, warm: Warm, made: tuple[Path, World]) -> None:
+    name = made[1].truth["appointment_id"][0]
+    path = listed(here, [{"AppointmentID": name, "No-show": "Yes"}])
+    words = ("collect", "w", "--to", "2026-03-29", f"--outcomes={path}")
+    folder = here.place / "journal"
+    ended = warm.run(here, *words, JOURNAL_FOLDER=str(folder))
+    assert f"JOURNAL_FOLDER {folder} holds none" in ended.sentence(2) and not folder.exists()
+    by_id = listed(here, [{"id": "p", "outcome": "Yes"}], "ids.csv")
+    assert warm.run(here, *words[:-1], f"--outcomes={by_id}", JOURNAL_FOLDER=str(folder)).code == 0
+    folder.mkdir()
+    (folder / "key").write_text(KEY)
+    assert warm.run(here, *words, JOURNAL_FOLDER=str(folder)).code == 0
+    assert here.content("collect", "w")["facts"]["outcomes"]["unknown"] == 1, "which is p"
 
 
 def test_the_newest_prediction_of_an_appointment_is_the_last(here: Checkout, warm: Warm) -> None:

@@ -110,6 +110,13 @@ FALLEN = {"performance__verdict": "unseen", "performance__auc": {"estimated": au
             "retrain",
             "fell by 11.0% of what was tested; 10% is let pass",
         ),
+        (
+            {"drop": "10%"},
+            {"performance__drop": 0.11, "performance__drop_against": "promised"},
+            "drop",
+            "retrain",
+            "fell by 11.0% of what the scores of the same rows promise",
+        ),
         ({"labels": 100}, {"performance__new_labels": 101}, "labels", "retrain", "101 outcomes are new"),
         ({}, {"age_days": 181.0}, "age", "retrain", "181 days old; 180 are let pass"),
         ({}, {"age_days": 181.0, "performance__new_labels": 0}, "age", "warn", "no outcome is new"),
@@ -137,6 +144,14 @@ def test_harm_makes_two_reasons_of_drift() -> None:
     found = judge(watched(drift__features=MATTERS, **WORSE), Decide())
     assert found.asking == ("drift", "performance")
     assert "and outcomes show that the score got worse" in found.reasons[0].says
+
+
+@pytest.mark.parametrize("end", ["estimated", "tested"])
+def test_a_figure_without_an_interval_is_no_harm(end: str) -> None:
+    fallen = copy.deepcopy(FALLEN)
+    fallen["performance__auc"][end] |= {"low": None, "high": None}
+    found = judge(watched(drift__features=MATTERS, **fallen), Decide())
+    assert found.verdict == "warn" and "no harm is seen yet" in found.reasons[0].says
 
 
 def test_what_could_not_be_seen_is_never_called_well() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import json
 import re
 import shutil
@@ -104,7 +105,7 @@ def test_a_calm_clinic_is_told_with_figures(clinic: Clinic) -> None:
     assert found["seen"] == "enough" and found["age_days"] == 40
     performance = found["performance"]
     assert performance["method"] == "inverse probability" and performance["called"] > 100
-    assert performance["new_labels"] == len(seen.score)
+    assert performance["new_labels"] == len(seen.score) - performance["called"]
     assert performance["auc"]["naive"]["value"] < performance["auc"]["realised"]["value"]
     assert {each["slice"] for each in performance["slices"]} == {"sex", "age_band", "same_day", "known_patient"}
     assert {each["part"] for each in performance["slices"]} >= {"F", "M", "under 12", "60 and over", "yes", "no"}
@@ -124,6 +125,15 @@ def test_ten_rows_are_too_few(clinic: Clinic) -> None:
     assert found["seen"] == "little" and verdict(found)[0] == "alarm"
     assert "holds 10 predictions, too few" in found["says"][0]
     assert found["performance"]["auc"]["realised"] is None and found["performance"]["verdict"] == "unseen"
+
+
+def test_outcomes_count_however_old_and_drift_is_of_the_windows(clinic: Clinic) -> None:
+    whole, _ = look(clinic)
+    found, _ = look(clinic, lambda table: table.with_columns(pl.col("window") + 4))
+    assert found["seen"] == "nothing" and found["drift"]["verdict"] == "unseen"
+    assert found["performance"]["labels"] == whole["performance"]["labels"] > 0
+    assert found["performance"]["auc"] == whole["performance"]["auc"]
+    assert {each["labels"] for each in found["performance"]["windows"]} == {0}
 
 
 def test_one_outcome_alone_is_no_performance(clinic: Clinic) -> None:
@@ -159,13 +169,21 @@ def test_rows_of_other_models_count_where_they_are_alike(clinic: Clinic) -> None
 
     whole, everything = look(clinic)
     found, seen = look(clinic, other("alike"))
-    assert seen.left == 0 and seen.own.sum() == len(everything.own) // 2
+    assert seen.left["other_features"] == 0 and seen.own.sum() == len(everything.own) // 2
     np.testing.assert_array_equal(seen.score, everything.score)
     assert found["drift"]["prediction"] == whole["drift"]["prediction"]
     assert found["performance"]["labels"] < whole["performance"]["labels"]
     found, seen = look(clinic, other("another"))
-    assert seen.left == len(everything.own) - len(everything.own) // 2 and seen.own.all()
-    assert f"{seen.left:,} predictions of models with other features were left out." in found["says"]
+    assert seen.left["other_features"] == len(everything.own) - len(everything.own) // 2 and seen.own.all()
+    assert f"{seen.left['other_features']:,} predictions of models with other features were left out." in found["says"]
+
+
+def test_rows_that_name_no_patient_are_told_apart(clinic: Clinic) -> None:
+    first = pl.int_range(pl.len()) < 3
+    nobody = pl.when(~first).then("who")
+    found, seen = look(clinic, lambda table: table.sort("last", descending=True).with_columns(who=nobody))
+    assert seen.left == {"other_features": 0, "no_patient": 3}
+    assert "3 predictions that name no patient were left out." in found["says"]
 
 
 def test_a_shifted_world_is_drift_and_no_harm(clinic: Clinic) -> None:
@@ -213,6 +231,50 @@ def test_the_step_writes_pages_that_tell_of_nobody(clinic: Clinic, python: str) 
     sampled = facts["reports"]["sampled"]
     assert f"A sample of {sampled:,} of {sampled:,} predictions" in texts["evidently.html"]
     assert "target (outcome of those not called)" in texts["evidently.html"]
+
+
+def rewritten(store: Path, ledger: str, change: Callable[[list[Found]], list[Found]]) -> None:
+    """A ledger with other lines, day by day."""
+    for part in sorted((store / "noshow" / ledger).glob("*/*.gz")):
+        lines = change([json.loads(line) for line in gzip.decompress(part.read_bytes()).splitlines()])
+        part.write_bytes(gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode()))
+
+
+def without(lines: list[Found], *places: int) -> list[Found]:
+    """Predictions without the features in these places."""
+    return [
+        {**each, "features": [None if at in places else value for at, value in enumerate(each["features"])]}
+        for each in lines
+    ]
+
+
+@pytest.mark.parametrize("case", ["a feature all missing", "all features missing", "one outcome", "ten rows", "empty"])
+def test_the_step_goes_through_what_is_odd(clinic: Clinic, python: str, warm: Warm, tmp_path: Path, case: str) -> None:
+    for name in ("store", "mlflow"):
+        shutil.copytree(clinic.checkout.place / name, tmp_path / name)
+    odd, names = dataclasses.replace(clinic, checkout=clinic.checkout.at(tmp_path)), clinic.bundle.features
+    lost = {"a feature all missing": (names.index("age"),), "all features missing": range(len(names))}.get(case, ())
+    rewritten(odd.checkout.store, ".journal", lambda lines: [] if case == "empty" else without(lines, *lost))
+    if case == "one outcome":
+        rewritten(
+            odd.checkout.store,
+            ".outcomes",
+            lambda lines: [{**each, "outcome": False, "action": "none"} for each in lines],
+        )
+    if case == "ten rows":
+        left = iter(range(10))
+        rewritten(odd.checkout.store, ".journal", lambda lines: [line for line, _ in zip(lines, left, strict=False)])
+    ended = warm.run(odd.checkout, "collect", "odd", "--to", clinic.world.to.isoformat(), JOURNAL_KEY=KEY)
+    assert ended.code == 0, ended.text
+    ended = odd.monitor(python, "odd")
+    assert ended.code == 0, ended.text
+    facts, few = odd.checkout.content("monitor", "odd")["facts"], case in {"ten rows", "empty"}
+    assert (facts["reports"]["evidently"] is None) == few
+    assert all((each["shares"] is None) == few for each in facts["drift"]["features"])
+    assert (facts["performance"]["verdict"] == "unseen") == (few or case == "one outcome")
+    if not few:
+        text = odd.checkout.file("monitor", "evidently.html", "odd").read_text(encoding="utf-8")
+        assert ("all their values are missing: age." in text) == (case == "a feature all missing")
 
 
 def test_the_same_again_and_without_a_network(clinic: Clinic, python: str) -> None:

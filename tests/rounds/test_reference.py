@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rounds.reference import PARTS, Repeats, bins, effective, histogram, statistics, whole_weeks
+from rounds.reference import PARTS, Repeats, bins, counts, effective, histogram, places, statistics, whole_weeks
 
 values = st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=300)
 
@@ -35,6 +35,19 @@ def test_few_values_have_a_bin_each_and_what_was_never_seen_has_two() -> None:
     assert made == {"kind": "values", "edges": [-0.5, 0.0, 1.0, 2.5], "counts": [0, 3, 2, 1, 0]}
     assert bins(np.array([-1, 0, 2, 3], np.float32), np.array(made["edges"])).tolist() == [0, 1, 3, 4]
     assert histogram(np.zeros(4, dtype=np.float32))["counts"] == [0, 4, 0]
+
+
+def test_missing_values_are_counted_apart() -> None:
+    flags = np.array([np.nan, 1, 0, 1, np.nan], np.float32)
+    made = histogram(flags)
+    assert made == {"kind": "values", "edges": [-0.5, 0.0, 1.5], "counts": [0, 1, 2, 0], "missing": 2}
+    assert places(flags, made).tolist() == [4, 2, 1, 2, 4] and counts(made) == [0, 1, 2, 0, 2]
+    many = np.random.default_rng(1).normal(size=1000).astype(np.float32)
+    whole = histogram(many)
+    assert histogram(np.append(many, np.nan)) == {**whole, "missing": 1} and counts(whole)[-1] == 0
+    assert histogram(np.full(3, np.nan)) == {"kind": "parts", "edges": [], "counts": [0], "missing": 3}
+    endless = histogram(np.append(many, [np.inf, -np.inf]))
+    assert np.isfinite(endless["edges"]).all() and sum(endless["counts"]) == 1002
 
 
 def test_rows_of_one_patient_are_worth_less_where_they_are_alike() -> None:

@@ -30,7 +30,8 @@ def test_shares_are_written_as_people_write_them() -> None:
         ("monitor", {"rows": 10}, "greater than or equal to 50"),
         ("monitor", {"actions": ["none"]}, "'message' or 'call'"),
         ("decide", {"drop": "0%"}, "greater than 0"),
-        ("collect", {"days": 7}, "Extra inputs"),
+        ("collect", {"days": 27}, "collect.days is 27; want at least 28"),
+        ("collect", {"weeks": 7}, "Extra inputs"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(section: str, wrong: dict[str, Any], says: str) -> None:

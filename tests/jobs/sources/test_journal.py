@@ -6,14 +6,16 @@ import datetime
 import gzip
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
 
 import problems
-from rounds import bundle
+from jobs.sources import journal
+from rounds import bundle, outcomes
 from rounds.journal import keyed, place
+from rounds.knobs import Journal
 from rounds.store import Store, open_store
 from tests.checkout import KNOBS, Checkout
 from tests.jobs.watched import FIRST, KEY, World, simulated, watched
@@ -123,6 +125,53 @@ def test_an_empty_journal_leaves_the_base(unchanged: Checkout, tmp_path: Path, w
     here = unchanged.at(tmp_path)
     found = ingested(here, warm, "journal:")
     assert found.height == here.content("ingest", "j")["facts"]["base"] > 500
+
+
+def test_without_the_key_nobody_would_be_who_they_were(
+    done: Checkout, unchanged: Checkout, tmp_path: Path, warm: Warm
+) -> None:
+    here = unchanged.at(tmp_path)
+    place = {"JOURNAL_FOLDER": str(tmp_path / "journal")}
+    ended = warm.run(here, "ingest", "i", "--source", "journal:", **place)
+    assert ended.code == 0 and "makes the key of the journal" in ended.text, "there was none, so nobody has another"
+    assert (tmp_path / "journal" / "key").exists()
+    (tmp_path / "journal" / "key").rename(tmp_path / "journal" / "noshow")
+    sentence = warm.run(here, "ingest", "k", "--source", "journal:", **place).sentence(2)
+    assert "there is a journal of noshow" in sentence, "one that was not shipped yet"
+    (tmp_path / "journal" / "noshow").unlink()
+    world(done, here)
+    sentence = warm.run(here, "ingest", "j", "--source", "journal:", **place).sentence(2)
+    assert "JOURNAL_KEY is not set" in sentence and not (tmp_path / "journal" / "key").exists()
+
+
+def test_columns_may_be_called_as_the_journal_calls_its_own(tmp_path: Path) -> None:
+    columns = {"appointment_id": "id", "age": "at", "sex": "who"}
+    of = problems.problem("noshow")
+    named = {columns.get(name, name): column for name, column in of.columns.items()}
+    asked = dict.fromkeys((name for name in named if name not in {of.who, of.outcome.column}), "1")
+    asked |= {"scheduled_day": "2026-03-01T09:00:00Z", "appointment_day": "2026-03-02", "at": "44", "who": "F"}
+    at = "2026-03-01T12:00:00.000+00:00"
+    store = open_store(tmp_path.as_uri())
+    put(store, "journal", at[:10], [{"id": "p", "at": at, "who": "w", "input": asked}])
+    put(store, "outcomes", at[:10], [outcomes.record("e", at, id="p", outcome=True)])
+    read = Reading(store, "noshow", tmp_path)
+    rows, left = journal._answered(Journal(kind="journal"), read, of.model_copy(update={"columns": named}))  # type: ignore[arg-type]
+    assert rows.select("PatientId", "AppointmentID", "Age", "Gender", "No-show").row(0) == (
+        "hw",
+        "h1",
+        "44",
+        "F",
+        "Yes",
+    )
+    assert set(left.values()) == {0}
+
+
+class Reading(NamedTuple):
+    """As much of a step's reader as the source asks."""
+
+    store: Store
+    problem: str
+    scratch: Path
 
 
 def put(store: Store, ledger: str, day: str, lines: list[dict[str, Any]]) -> None:

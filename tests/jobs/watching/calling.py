@@ -41,4 +41,5 @@ def clinic(
     acted = asked & (draw.random(2 * patients) < chance)
     outcome = np.where(acted & (draw.random(2 * patients) < works), 0.0, truth)
     propensity = np.where(asked, np.where(acted, chance, 1 - chance), 1.0)
-    return Called(Rows(score, outcome, acted, propensity, who, np.zeros(len(who), dtype=np.int64)), truth)
+    none = np.zeros(len(who), dtype=np.int64)
+    return Called(Rows(score, outcome, acted, propensity, who, none, none > 0), truth)

@@ -150,3 +150,29 @@ def test_false_alarms_are_as_often_as_asked() -> None:
         found = compared(window(300, seed=seed), asked=asked, reference=base)
         alarms += any(each["drifted"] for each in (*found["features"], found["prediction"]))
     assert 5 <= alarms <= 26  # 15 are asked; chance alone leaves this range in one of 200 tries
+
+
+def test_shares_tell_of_nobody() -> None:
+    assert all(each["shares"] is None for each in compared(window(199))["features"])
+    odd = window(500, seed=3)
+    odd.matrix[:4, 1] = 500.0
+    odd.matrix[:3, 2] = np.nan
+    found = compared(odd)
+    shares = feature(found, "flag")["shares"]
+    assert shares["window"].count(None) == 2 and shares["window"][-1] is None, "one alone is one less the others"
+    counted = [500 * share for share in feature(found, "lead")["shares"]["window"] if share]
+    assert min(counted) >= 10
+    assert feature(found, "constant")["shares"]["window"] == [0.0, 1.0, 0.0, 0.0]
+
+
+def test_missing_values_of_then_are_no_drift_now() -> None:
+    draw = np.random.default_rng(1)
+    then = window(5000, seed=0)
+    then.matrix[draw.random(5000) < 0.3, 0] = np.nan
+    then.matrix[draw.random(5000) < 0.3, 2] = np.nan
+    same = Window(then.matrix[:1000], then.scores[:1000], then.who[:1000])
+    found = compared(same, same, same, reference=made(then))
+    assert found["verdict"] == "none" and feature(found, "age")["missing"] == pytest.approx(0.3, abs=0.05)
+    assert feature(found, "age")["psi"] < 0.05
+    calm = compared(*CALM, reference=made(then))
+    assert feature(calm, "age")["matters"] and feature(calm, "flag")["matters"], "none is missing any more"

@@ -79,6 +79,77 @@ def test_a_model_that_ranks_worse_is_told_and_against_what() -> None:
     assert found["auc"]["estimated"]["value"] > found["auc"]["realised"]["high"], "CBPE believes the calibration"
 
 
+def sloped(seed: int, slope: float, rows: int = 2000) -> Rows:
+    """Scores that were always too sure of themselves: the truth is their log odds, flatter."""
+    draw = np.random.Generator(np.random.PCG64(seed))
+    margin = draw.normal(0, 0.9, rows)
+    score, risk = (1 / (1 + np.exp(1.5 - margin * each)) for each in (1.0, slope))
+    happened = (draw.random(rows) < risk).astype(np.float64)
+    calm, none = np.zeros(rows, bool), np.zeros(rows, np.int64)
+    return Rows(score, happened, calm, np.full(rows, UNKNOWN), np.arange(rows), none, calm)
+
+
+@pytest.mark.parametrize("slope", [0.8, 0.9])
+def test_a_model_that_is_as_good_as_its_test_is_not_worse_however_sure_of_itself(slope: float) -> None:
+    many = sloped(99, slope, 400_000)
+    truth = float(roc_auc(tally(many.score, many.outcome.astype(np.int64))))
+    held, alone = ([judge(sloped(seed, slope), on, ASKED) for seed in range(60)] for on in (exam(truth), {}))
+    assert sum(each["verdict"] == "worse" for each in held) <= 3  # 1% is asked: more come once in 300 tries
+    assert sum(each["verdict"] == "worse" for each in alone) <= 3
+    assert any("that alone is no fall" in each["says"][0] for each in held)
+
+
+def test_a_fall_from_the_promise_alone_counts_beyond_what_the_gate_lets_pass() -> None:
+    rows = clinic(5, noise=3.0).rows
+    certain = dataclasses.replace(rows, propensity=rows.propensity * UNKNOWN)
+    found = judge(certain, exam(true_auc()), ASKED)
+    assert found["method"] == "not called only" and found["drop_against"] == "promised"
+    assert "below what the scores of the same rows promise" in found["says"][0]
+    ungated = judge(certain, {}, dataclasses.replace(ASKED, ece=None))
+    assert ungated["verdict"] == "as_expected", "no gate says how much scores may promise"
+
+
+def test_a_test_without_an_interval_is_not_held() -> None:
+    unsure = {"auc": {"value": 0.9, "low": None, "high": None}}
+    assert judge(clinic(5).rows, unsure, ASKED)["drop_against"] == "promised"
+
+
+def test_the_chance_of_a_message_is_not_that_of_no_call() -> None:
+    drifted = 0
+    for seed in range(20):
+        rows = clinic(seed).rows
+        draw = np.random.Generator(np.random.PCG64(seed))
+        low = rows.score < np.quantile(rows.score, 0.5)
+        sent = low & (draw.random(len(low)) < 0.3)
+        chance = np.where(low, np.where(sent, 0.3, 0.7), rows.propensity)
+        mixed = dataclasses.replace(rows, otherwise=sent, propensity=chance)
+        told = target(mixed, {"rows": 10_000, "true": 2380}, ASKED)
+        drifted += bool(told and told["drifted"])
+    found = judge(mixed, {}, ASKED)
+    assert drifted == 0 and found["method"] == "not called only" and "such as messages" in found["says"][-1]
+    certain = dataclasses.replace(mixed, propensity=np.where(low, UNKNOWN, rows.propensity))
+    assert judge(certain, {}, ASKED)["method"] == "inverse probability", "messages without a chance disturb nothing"
+
+
+@pytest.mark.parametrize(("patients", "verdict"), [(2, "unseen"), (29, "unseen"), (30, "as_expected")])
+def test_outcomes_of_few_patients_say_nothing(patients: int, verdict: str) -> None:
+    rows = clinic(5, 500).rows
+    few = dataclasses.replace(rows, who=np.arange(len(rows.score)) % patients)
+    found = judge(few, {}, ASKED)
+    assert found["verdict"] == verdict
+    assert verdict != "unseen" or f"are of {patients} patients; want at least 30" in found["says"][0]
+    assert (found["auc"]["estimated"] is None) == (verdict == "unseen")
+
+
+def test_a_sure_but_small_change_of_the_rate_does_not_matter() -> None:
+    rows = sloped(1, 1.0, 400_000)
+    was = round(60_000 * (rows.outcome.mean() - 0.01))
+    told = target(rows, {"rows": 60_000, "true": was}, ASKED)
+    assert told is not None and told["low"] > told["reference"] and told["drifted"] is False
+    strict = target(rows, {"rows": 60_000, "true": was}, dataclasses.replace(ASKED, ece=0.005))
+    assert strict is not None and strict["drifted"] is True
+
+
 def test_a_drop_that_is_small_or_unsure_is_no_alarm() -> None:
     noisy = clinic(5, 400, noise=0.8).rows
     assert judge(noisy, exam(true_auc()), ASKED)["verdict"] == "as_expected"
