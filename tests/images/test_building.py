@@ -93,5 +93,5 @@ def test_a_change_of_what_steps_share_installs_no_package_again(copy: Copy) -> N
 def test_images_with_equal_packages_share_their_layer(copy: Copy) -> None:
     made = copy.made()
     assert len({made[step][-2] for step in ("tune", "train", "evaluate", "register", "score")}) == 1
-    assert made["ingest"][-2] == made["features"][-2]
-    assert len({layers[-2] for name, layers in made.items() if name in STEPS}) == 4
+    assert made["ingest"][-2] == made["features"][-2] == made["collect"][-2]
+    assert len({layers[-2] for name, layers in made.items() if name in STEPS}) == 6

@@ -79,7 +79,7 @@ def test_a_model_that_ranks_worse_is_told_and_against_what() -> None:
     assert found["auc"]["estimated"]["value"] > found["auc"]["realised"]["high"], "CBPE believes the calibration"
 
 
-def sloped(seed: int, slope: float, rows: int = 2000) -> Rows:
+def sloped(seed: int, slope: float, rows: int = 8000) -> Rows:
     """Scores that were always too sure of themselves: the truth is their log odds, flatter."""
     draw = np.random.Generator(np.random.PCG64(seed))
     margin = draw.normal(0, 0.9, rows)
@@ -93,9 +93,9 @@ def sloped(seed: int, slope: float, rows: int = 2000) -> Rows:
 def test_a_model_that_is_as_good_as_its_test_is_not_worse_however_sure_of_itself(slope: float) -> None:
     many = sloped(99, slope, 400_000)
     truth = float(roc_auc(tally(many.score, many.outcome.astype(np.int64))))
-    held, alone = ([judge(sloped(seed, slope), on, ASKED) for seed in range(60)] for on in (exam(truth), {}))
-    assert sum(each["verdict"] == "worse" for each in held) <= 3  # 1% is asked: more come once in 300 tries
-    assert sum(each["verdict"] == "worse" for each in alone) <= 3
+    held, alone = ([judge(sloped(seed, slope), on, ASKED) for seed in range(20)] for on in (exam(truth), {}))
+    assert sum(each["verdict"] == "worse" for each in held) <= 1  # 1% is asked: more come once in 60 tries
+    assert sum(each["verdict"] == "worse" for each in alone) <= 1
     assert any("that alone is no fall" in each["says"][0] for each in held)
 
 
