@@ -120,7 +120,7 @@ def test_a_file_that_breaks_leaves_the_keys_in_force_and_is_said(path: Path, bro
     [
         ({"name": "a b"}, "line 2: name: String should match"),
         ({"hash": "secret"}, "line 2: hash: String should match"),
-        ({"scopes": ["everything"]}, r"line 2: scopes\.0: Input should be 'predict', 'explain', 'outcome' or 'operate'"),
+        ({"scopes": ["everything"]}, r"line 2: scopes\.0: Input should be .*'operate'"),
         ({"scopes": []}, "line 2: scopes: "),
         ({"expires": "2026-11-21"}, "line 2: expires: Input should have timezone|line 2: expires: "),
         ({"extra": 1}, "line 2: extra: Extra inputs"),
