@@ -124,13 +124,14 @@ def records(
         rows = slice(start, start + journaled.PART)
         part = answered[rows]
         ids = [hashlib.blake2b(f"{seed} {row}".encode(), digest_size=16).hexdigest() for row in part.get_column(ROW)]
-        features = pl.Series("features", found.matrix[rows].astype(np.float64)).arr.to_list()
-        more = part.rename({PROBABILITY: "score"}).with_columns(
-            pl.Series("id", ids),
-            features,
-            pl.Series("history", np.where(found.known[rows], "known", "unknown").tolist()),
-        )
-        yield journaled.table(more, by.sections, answering, key, said)
+        answers = {
+            "id": ids,
+            "features": pl.Series(found.matrix[rows].astype(np.float64)).arr.to_list(),
+            "score": part.get_column(PROBABILITY),
+            "band": part.get_column("band"),
+            "history": np.where(found.known[rows], "known", "unknown").tolist(),
+        }
+        yield journaled.table(part, pl.DataFrame(answers), by.sections, answering, key, said)
 
 
 def champion(read: Reader, model: str) -> tuple[int, Bundle]:

@@ -13,17 +13,22 @@ PART = 50_000  # records to a part: whoever reads one holds all of it
 
 
 def table(
-    rows: pl.DataFrame, sections: Sections, answering: Answering, key: bytes, said: dict[str, Any]
+    rows: pl.DataFrame,
+    answers: pl.DataFrame,
+    sections: Sections,
+    answering: Answering,
+    key: bytes,
+    said: dict[str, Any],
 ) -> pl.DataFrame:
-    """A record each, by the words of `FIELDS`; `rows` has the columns and id, features, score, band and history."""
+    """A record each, by the words of `FIELDS`; row by row `answers` has id, features, score, band and history."""
     who, hide = sections.who, hidden(sections.columns, sections.who)
     names = [name for name in sections.columns if name in rows.columns and name != who]
     hashed = rows.with_columns(_hashed(rows.get_column(name), key) for name in [who, *hide] if name in rows.columns)
     spelt = [_spelt(name, sections.columns[name].type) for name in names]
     fixed = {**answering._asdict(), **said}
-    return hashed.with_columns(
-        pl.struct(spelt).alias("input"), pl.col(who).alias("who"), *(pl.lit(v).alias(name) for name, v in fixed.items())
-    ).select(FIELDS)
+    asked = hashed.select(pl.struct(spelt).alias("input"), pl.col(who).alias("who"))
+    constant = [pl.lit(value).alias(name) for name, value in fixed.items()]
+    return pl.concat([asked, answers], how="horizontal").with_columns(constant).select(FIELDS)
 
 
 def _hashed(values: pl.Series, key: bytes) -> pl.Series:
@@ -33,5 +38,5 @@ def _hashed(values: pl.Series, key: bytes) -> pl.Series:
 def _spelt(name: str, kind: str) -> pl.Expr:
     """Days and moments as ISO text, as the service is asked."""
     if kind == "timestamp":
-        return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S").alias(name)
+        return pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%SZ").alias(name)
     return pl.col(name).cast(pl.String) if kind == "date" else pl.col(name)

@@ -128,8 +128,8 @@ def written(truth: pl.DataFrame, bundle: Bundle, of: Problem, version: int) -> t
     answering = Answering(of.name, of.model, version, bundle.digest)
     own, secret = outcomes.which(of.columns), KEY.encode()
     assert own is not None
-    asked = truth.drop(of.outcome.column)
-    predictions = journaled.table(asked.drop("at"), of, answering, secret, {"history_as_of": None, "at": ""})
+    asked, answers = truth.drop(of.outcome.column), truth.select("id", "features", "score", "band", "history")
+    predictions = journaled.table(asked, answers, of, answering, secret, {"history_as_of": None, "at": ""})
     moment = pl.col("at").dt.strftime("%Y-%m-%dT%H:%M:%S%.3f+00:00")
     predictions = predictions.with_columns(truth.select(moment))
     told = truth.filter("told")
