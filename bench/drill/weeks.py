@@ -214,8 +214,6 @@ class Drill:
             *(self.retrain(service, decided, day) if code == 0 else []),
         ]
         self.memory.keep("done/rolled-back", {"day": day.isoformat(), "events": events})
-        for event in events:
-            self.tell(f"         {event}")
 
     def midweek(self, monday: date) -> list[str]:
         """What happened between two Mondays."""

@@ -234,7 +234,7 @@ def test_the_story_is_one_page_that_needs_nothing_else(weeks: list[dict[str, Any
 
 
 def play(place: Path, *more: str) -> subprocess.Popen[str]:
-    argv = [sys.executable, "-m", "bench.drill", "--folder", str(place), "--weeks", "2", "--weekly", "1200", *more]
+    argv = [sys.executable, "-m", "bench.drill", "--folder", str(place), "--weeks", "2", *more]
     return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
