@@ -22,7 +22,11 @@ class Knobs:
 
 def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, tuple[Source, Facts]]:
     """What the table is, known before a row of it is read."""
-    source = chosen(read.options["source"], chosen(settings().source or "", knobs.source))
+    typed, usual = read.options["source"], settings().source or ""
+    if typed.startswith("journal:"):  # it goes on from the table that would be taken otherwise
+        source = chosen(typed, chosen(usual, knobs.source))
+    else:
+        source = chosen(typed or usual, knobs.source)
     known = SOURCES[source.kind].fingerprint(source, read)
     return {"source": {"kind": source.kind, **known}}, (source, known)
 

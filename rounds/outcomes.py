@@ -58,7 +58,10 @@ def read(store: Store, problem: str, first: datetime, to: datetime) -> tuple[pl.
     timed = lines.with_columns(
         recorded.moment(pl.col("at")), recorded.moment(pl.coalesce("observed", "at")).alias("observed")
     )
-    return timed.filter(pl.col("at") < to), [part.trouble for part in parts if part.trouble]
+    trouble = [part.trouble for part in parts if part.trouble]
+    if lost := timed.get_column("at").null_count():
+        trouble.append(f"{lost} of the outcomes' lines do not say when they came")
+    return timed.filter(pl.col("at") < to), trouble
 
 
 def settle(

@@ -22,10 +22,6 @@ LAST = "register"  # the step with which a training ends
 State = Literal["waiting", "running", "ended"]
 
 
-class Unreadable(StoreError):
-    """Something lies in the ledger that is no entry of it."""
-
-
 class Ask(BaseModel):
     """One entry, by whom it was claimed: the watch's run, or an operator."""
 
@@ -110,4 +106,4 @@ def _parsed(path: str, raw: bytes) -> Ask:
     try:
         return Ask.model_validate_json(raw)
     except ValidationError as error:
-        raise Unreadable(f"{path} is no entry of the ledger of retrains. Look at it, and remove it.") from error
+        raise StoreError(f"{path} is no entry of the ledger of retrains. Look at it, and remove it.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -42,6 +43,16 @@ class Monitor(Knobs):
     actions: tuple[Literal["message", "call"], ...] = ("call",)  # those that change the outcome
     resamples: Annotated[int, Field(ge=500)] = 2000
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+
+    @model_validator(mode="after")
+    def _can_ring(self) -> Self:
+        """Nothing is rarer than once in all resamples, so a smaller rate would never be reached."""
+        if self.false_alarms * (self.resamples + 1) < 1:
+            raise ValueError(
+                f"false_alarms is {self.false_alarms:g} and resamples is {self.resamples}; want at least "
+                f"{math.ceil(1 / self.false_alarms) - 1} resamples"
+            )
+        return self
 
 
 class Drift(Knobs):

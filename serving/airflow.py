@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -45,14 +46,14 @@ class Airflow:
         status, found = self._call("GET", f"{runs}?state=queued&state=running&limit=1", None, token)
         own = self._call("GET", f"{runs}/{quote(run)}", None, token)
         if own[0] == 200:
-            return False, str(own[1]["state"])
-        if others := self._well(status, found, dag)["dag_runs"]:
+            return False, str(own[1].get("state"))
+        if others := self._well(status, found, dag).get("dag_runs"):
             raise UnderWay(f"run {others[0]['dag_run_id']} of {dag} waits or works in Airflow")
         body = {"dag_run_id": run, "logical_date": None, "conf": conf}
         status, found = self._call("POST", runs, body, token)
         if status == 409:  # somebody was first, a moment ago
             return False, "queued"
-        return True, str(self._well(status, found, dag)["state"])
+        return True, str(self._well(status, found, dag).get("state"))
 
     def paused(self, dag: str) -> bool:
         status, found = self._call("GET", f"/api/v2/dags/{quote(dag)}", None, self.token or self._login())
@@ -74,6 +75,8 @@ class Airflow:
         if status >= 400:
             may = "a user, or a token, that may start DAG runs"
             raise Refused(f"Airflow at {self.url} answered {status} when asked for {dag}. Want {may}.")
+        if not found:
+            raise AirflowDown(f"Airflow at {self.url} answered {status} and said nothing.")
         return found
 
     def _call(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[int, dict[str, Any]]:
@@ -88,7 +91,7 @@ class Airflow:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise AirflowDown(f"Airflow at {self.url} cannot be reached: {reason}.") from None
 

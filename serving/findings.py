@@ -17,7 +17,10 @@ DRIFT = ("drift", "none", "unseen")
 PERFORMANCE = ("worse", "as_expected", "better", "unseen")
 DECIDED = ("retrain", "warn", "nothing")
 KINDS = ("realised", "naive", "estimated", "tested")
-OUTCOMES = ("entries", "matched", "repeated", "corrected", "contradictory", "unknown", "late", "called")
+OUTCOMES = (
+    *("entries", "matched", "repeated", "corrected", "contradictory", "disputed"),
+    *("unknown", "older", "late", "called"),
+)
 DRIFTS = {
     "psi": "PSI of the newest window",
     "threshold": "PSI that chance alone exceeds with the asked rate",

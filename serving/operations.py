@@ -33,7 +33,7 @@ def health(state: State) -> Facts:
         "metrics": f"asked for at {moment(scraped)}" if scraped else "nobody has asked for them yet",
     }
     says = [f"{name}: {parts[name]}" for name in ("registry", "journal", "store", "watch") if parts[name] != "well"]
-    says += [f"histories: {state.health.histories}"] if state.health.histories else []
+    says += [f"{name}: {trouble}" for name, trouble in state.troubles().items()]
     says += [] if parts["airflow"] in {"well", "not set up"} else [f"airflow: {parts['airflow']}"]
     if scraped and time.time() - scraped > SILENT:
         says.append(f"metrics: nobody has asked for them since {moment(scraped)}; is Prometheus up?")
@@ -125,7 +125,7 @@ def takes(problem: Knobs) -> list[str]:
     if asked.psi is not None:
         told.append(f"the PSI of any feature is above {asked.psi:g}")
     if asked.drop is not None:
-        told.append(f"the AUC is {asked.drop:.0%} below the champion's test")
+        told.append(f"the AUC is {asked.drop:.1%} below the champion's test")
     if asked.labels is not None:
         told.append(f"{asked.labels} outcomes are new since the champion was made")
     if asked.age is not None:

@@ -113,18 +113,26 @@ class State:
     def ready(self) -> bool:
         return self.live is not None and not self.draining and not self.journal.state().full
 
+    def troubles(self) -> dict[str, str]:
+        """What is wrong with the histories and with the keys, if anything is: it ends no answering."""
+        pasts = self.predictor.pasts
+        found = {
+            "histories": self.health.waits("histories") or self.health.histories or (pasts.trouble if pasts else ""),
+            "keys": self.keys.trouble if self.keys else "",
+        }
+        return {name: trouble for name, trouble in found.items() if trouble}
+
     def described(self) -> dict[str, Any]:
         """For /readyz: what is well and what is not, in sentences."""
-        journal, live, pasts = self.journal.state(), self.live, self.predictor.pasts
-        histories = self.health.histories or (pasts.trouble if pasts else "")
+        journal, live, pasts, trouble = self.journal.state(), self.live, self.predictor.pasts, self.troubles()
         told = {
             "model": "no model answers yet" if live is None else f"version {live.card.version} answers",
             "registry": self.health.waits("registry") or self.health.registry or "well",
-            "histories": self.health.waits("histories") or histories or (f"as of {pasts.as_of}" if pasts else "none"),
+            "histories": trouble.get("histories") or (f"as of {pasts.as_of}" if pasts else "none"),
             "journal": "full: nothing is answered"
             if journal.full
             else journal.trouble or self.outcomes.state().trouble or "well",
-            "keys": (self.keys.trouble or "well") if self.keys else "none are asked for: loopback only",
+            "keys": trouble.get("keys") or ("well" if self.keys else "none are asked for: loopback only"),
             "looked": self.health.looked,
         }
         return {"ready": self.ready, **({"draining": True} if self.draining else {}), **told}

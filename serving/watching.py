@@ -107,9 +107,9 @@ class Watching:
         """The newest of the ledger; one that cannot be read leaves what was read before."""
         try:
             made = retrains.asks(self.store, self.problem)[: -SHOWN - 1 : -1]
-        except retrains.Unreadable as error:
+            states = [retrains.state(self.store, self.problem, ask.training) for ask in made]
+        except StoreError as error:
             return self.seen.retrains, str(error)
-        states = [retrains.state(self.store, self.problem, ask.training) for ask in made]
         told = ({**ask.model_dump(mode="json"), "state": how} for ask, how in zip(made, states, strict=True))
         return tuple(told), ""
 

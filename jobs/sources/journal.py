@@ -91,6 +91,8 @@ def _read(source: Journal, read: Reader, paths: list[str], schema: pl.Schema) ->
         part = recorded.table(read.store, path, schema)
         if part.trouble:
             raise Refused(f"{part.trouble}. Put back a copy, or remove it and say until when the journal is whole.")
+        if lost := part.table.get_column("at").null_count():
+            raise Refused(f"{path}: {lost} lines do not say when they were written. Put back a copy, or remove it.")
         found.append(part.table.filter(pl.col("at").str.slice(0, 10) <= last))
     return pl.concat(found).with_columns(recorded.moment(pl.col("at")))
 

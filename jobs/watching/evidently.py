@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -66,8 +67,8 @@ def tables(
     columns = dict(zip(bundle.features, seen.matrix[picked].T, strict=True))
     facts = {name: reference["features"][name] for name in columns if name in reference["features"]}
     facts, columns = {**facts, SCORE: reference["scores"]}, {**columns, SCORE: seen.score[picked]}
-    now: dict[str, Any] = {name: names(columns[name], known) for name, known in facts.items()}
-    was = {name: past(known, len(picked)) for name, known in facts.items()}
+    now: dict[str, Any] = {name: kept(names(columns[name], known).tolist()) for name, known in facts.items()}
+    was = {name: kept(past(known, len(picked))) for name, known in facts.items()}
     if "outcomes" in reference and (outcome := outcomes(seen.table[picked], actions)) is not None:
         had = reference["outcomes"]
         now[OUTCOME] = outcome
@@ -88,6 +89,12 @@ def outcomes(table: pl.DataFrame, actions: Sequence[str]) -> list[str | None] | 
 def names(values: Array, known: Facts) -> Array:
     """The name of the bin in which each value lies; nothing where the value is missing."""
     return np.array([*_labels(known["edges"]), None], dtype=object)[places(values, known)]
+
+
+def kept(labels: list[str | None]) -> list[str | None]:
+    """Those that fewer rows have than may be shown, as missing."""
+    often = Counter(labels)
+    return [label if often[label] >= FEWEST else None for label in labels]
 
 
 def past(known: Facts, rows: int) -> list[str | None]:

@@ -105,11 +105,11 @@ function performance(width) {
       ? `${counted(told.labels, "outcome")} known, ${counted(told.new_labels ?? 0, "new one")}, ${counted(told.called ?? 0, "patient")} called.`
       : "No outcomes are known yet."),
     some(told.auc) ? chart(figureChart(told.auc, "auc", width),
-      `How well it ranks (AUC), with 95% intervals. Realised: ${told.auc.method ?? "all outcomes"}; naive counts calls that worked against the score.`) : null,
+      `How well it ranks (AUC), with 95% intervals. Realised: ${told.method ?? "all"}; naive counts calls that worked against the score.`) : null,
     some(told.ece) ? chart(figureChart(told.ece, "ece", width), "How far its numbers are off (calibration error); less is better.") : null,
     calibration ? make("p", {}, `Observed over expected: ${number(calibration.ratio, 2)} (${number(calibration.low, 2)} to ${number(calibration.high, 2)}).`) : null,
     told.slices?.length ? table("By group", ["Group", "Outcomes", "AUC", "Interval"], told.slices.map((each) =>
-      [`${words(each.slice)}: ${each.part}`, each.rows, number(each.auc?.value), each.auc ? `${number(each.auc.low)} to ${number(each.auc.high)}` : ""])) : null);
+      [`${words(each.slice)}: ${each.part}`, each.labels ?? each.rows, number(each.auc?.value), each.auc ? `${number(each.auc.low)} to ${number(each.auc.high)}` : ""])) : null);
 }
 
 function predictions(width) {
