@@ -55,22 +55,30 @@ def prepare(place: Path) -> dict[str, str]:
 
 @contextmanager
 def served(command: list[str], environment: dict[str, str], url: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(url).close()
-                break
-            except urllib.error.HTTPError as error:
-                if error.code in {404, 405}:
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=said)
+        try:
+            for _ in range(600):
+                if answers(url):
                     break
-            except OSError:
-                pass
-            time.sleep(0.1)
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
+                if process.poll() is not None:
+                    said.seek(0)
+                    sys.exit(said.read().decode())
+                time.sleep(0.1)
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url).close()
+    except urllib.error.HTTPError as error:
+        return error.code in {404, 405}
+    except OSError:
+        return False
+    return True
 
 
 def loaded(url: str, body: bytes, connections: int, place: Path) -> tuple[float, float]:
