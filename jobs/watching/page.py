@@ -72,7 +72,7 @@ def _head(found: Found, shown: Found) -> str:
     matter = sum(bool(each["matters"]) for each in features)
     tiles = [
         (_number(auc["realised"]), "ROC-AUC, realised", _range(auc["realised"])),
-        (_number(auc["estimated"]), "ROC-AUC that the scores promise", _range(auc["estimated"])),
+        (_number(auc["estimated"]), "ROC-AUC, estimated from all scores", _range(auc["estimated"])),
         (_number(auc["tested"]), "ROC-AUC in the champion's test", _range(auc["tested"])),
         (_of(matter, features, found["drift"]), "features drift and matter", f"verdict: {found['drift']['verdict']}"),
     ]
@@ -147,14 +147,14 @@ def _word(each: Found) -> str:
 def _performance_lead(performance: Found) -> str:
     return (
         f"{performance['labels']:,} outcomes count, older ones than the windows too: {METHODS[performance['method']]}. "
-        "Intervals are of 95%, over whole patients. What the scores promise needs no outcome; it holds as long as the "
-        "calibration does."
+        "Intervals are of 95%, over whole patients. The estimate needs no outcome; it holds as long as the calibration "
+        "does. The verdict goes by what the scores of the very rows that count promise, and by the champion's test."
     )
 
 
 def _performance(performance: Found) -> str:
     names = (("auc", "ROC-AUC"), ("brier", "Brier score"), ("ece", "Calibration error (ECE)"))
-    kinds = ("realised", "naive", "estimated", "tested")
+    kinds = ("realised", "promised", "naive", "estimated", "tested")
     rows = []
     for name, title in names:
         cells = "".join(
@@ -162,7 +162,10 @@ def _performance(performance: Found) -> str:
             for each in (performance[name][kind] for kind in kinds)
         )
         rows.append(f"<tr><td>{title}</td>{cells}</tr>")
-    table = _table(("", "realised", "naive (calls and all)", "promised by the scores", "champion's test"), rows)
+    table = _table(
+        ("", "realised", "promised by these rows", "naive (calls and all)", "estimated from all", "champion's test"),
+        rows,
+    )
     plots = _figure(
         "Does it tell cases apart?",
         pictures.auc_by_window(performance["windows"], performance["auc"]["tested"]),
@@ -243,9 +246,7 @@ def _dot(colour: str, words: str) -> str:
     return f'<li><i style="background:var(--{colour})"></i>{words}</li>'
 
 
-_KEY = (
-    f'<ul class="key">{_dot("main", "realised")}{_dot("other", "naive")}{_dot("soft", "promised by the scores")}</ul>'
-)
+_KEY = f'<ul class="key">{_dot("main", "realised")}{_dot("other", "naive")}{_dot("soft", "estimated")}</ul>'
 _BARS = "Red drifts and matters, yellow drifts, grey does not. The upright line is as far as chance alone goes."
 _SCORES = "Each step held about a tenth of the scores, or one value, when the model was made. No bar: too few."
 _AUC = "Dashed: the champion's own test. Upright lines are 95% intervals. A window without dots has too few outcomes."

@@ -94,7 +94,7 @@ def auc_by_window(windows: list[Found], tested: Found | None) -> str:
     if tested:
         plot.line([(0, tested["value"]), (len(ordered), tested["value"])], "reference")
     for shift, name, style, word in (
-        (0.35, "estimated", "soft", "promised by the scores"),
+        (0.35, "estimated", "soft", "estimated from the scores"),
         (0.5, "auc", "point", "realised"),
         (0.65, "naive", "naive", "naive, calls and all"),
     ):
