@@ -68,7 +68,8 @@ def test_no_step_holds_another(step: str) -> None:
 def test_no_cache_and_no_tests_are_left(step: str) -> None:
     find = ("find", "/opt", "/root", "/tmp", "-name", "tests", "-o", "-name", ".cache", "-o", "-path", "/opt/uv")
     found = docker("run", "--rm", "--user", "0", "--entrypoint", find[0], built(step), *find[1:])
-    assert found.stdout == ""
+    # Evidently calls a part of itself tests, and imports it.
+    assert [line for line in found.stdout.splitlines() if "/evidently/" not in line] == []
 
 
 @pytest.mark.parametrize("image", [*sorted(STEPS), "airflow", "mlflow"])
