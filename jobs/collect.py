@@ -13,9 +13,10 @@ from jobs.sources import SOURCES, chosen
 from rounds import journal, log, manifest, outcomes, recorded
 from rounds.errors import Refused
 from rounds.files import Reader, Writer
-from rounds.knobs import Column, File, Outcome, When
+from rounds.knobs import Column, Outcome, When
 from rounds.manifest import Facts
 from rounds.outcomes import LEDGER
+from rounds.sourced import File
 from rounds.step import step
 from rounds.watched import Collect, Monitor
 

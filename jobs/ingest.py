@@ -9,9 +9,9 @@ import polars as pl
 from jobs.sources import SOURCES, chosen
 from rounds.errors import SourceError
 from rounds.files import Reader, Writer
-from rounds.knobs import Source
 from rounds.manifest import Facts
 from rounds.settings import settings
+from rounds.sourced import Source
 from rounds.step import step
 
 

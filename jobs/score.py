@@ -24,11 +24,12 @@ from rounds.definition import Sections
 from rounds.errors import Refused
 from rounds.files import Reader, Writer, fetch
 from rounds.journal import Answering
-from rounds.knobs import File, Score, Validate
+from rounds.knobs import Score, Validate
 from rounds.manifest import Facts
 from rounds.pasts import Pasts, open_pasts
 from rounds.reasons import strongest
 from rounds.registry import CHAMPION, Registry
+from rounds.sourced import File
 from rounds.step import step
 from rounds.tracking import open_tracking
 from rounds.turns import Turn

@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import trained
-from tests.composed import free
 from tests.dags.namespace import Namespace, kubectl
-from tests.dags.waiting import until
 from tests.s3 import Server
+from tests.servers import IMAGE, Servers, ours, servers
 
-# A store and an MLflow for pods, beside them.
-SERVERS = """
-apiVersion: v1
-kind: Pod
-metadata: {name: servers, labels: {app: servers}}
-spec:
-  automountServiceAccountToken: false
-  securityContext: {runAsUser: 10001, runAsNonRoot: true, fsGroup: 10001, seccompProfile: {type: RuntimeDefault}}
-  volumes: [{name: data, emptyDir: {}}]
-  containers:
-    - name: store
-      image: versity/versitygw:v1.8.0
-      args: [posix, /data]
-      env: [{name: ROOT_ACCESS_KEY, value: rounds}, {name: ROOT_SECRET_KEY, value: WORD}]
-      volumeMounts: [{name: data, mountPath: /data}]
-      securityContext: &restricted {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
-    - name: mlflow
-      image: REGISTRY/mlflow:TAG
-      env:
-        - {name: MLFLOW_BACKEND_STORE_URI, value: "sqlite:////data/mlflow.db"}
-        - {name: MLFLOW_ARTIFACTS_DESTINATION, value: /data/artifacts}
-        - {name: MLFLOW_SERVER_ALLOWED_HOSTS, value: "*"}
-      volumeMounts: [{name: data, mountPath: /data}]
-      readinessProbe: {httpGet: {path: /health, port: 5000}, periodSeconds: 1}
-      securityContext: *restricted
----
-apiVersion: v1
-kind: Service
-metadata: {name: servers}
-spec:
-  selector: {app: servers}
-  ports: [{name: store, port: 7070}, {name: mlflow, port: 5000}]
-"""
 NEEDS = {"cpu": 2, "memory": "4Gi", "scratch": "4Gi", "minutes": 10}
 IMAGES = ("ingest", "validate", "features", "tune", "train", "evaluate", "register", "mlflow")
 
@@ -80,54 +43,30 @@ def test_containers_say_the_same(in_processes: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
-def test_pods_say_the_same(in_processes: Any, cluster: Namespace) -> None:
-    settings = {**os.environ, **json.loads((cluster.folder / "servers.json").read_text())}
-    with reached(cluster) as seen:
+def test_pods_say_the_same(in_processes: Any, cluster: Servers) -> None:
+    address = f"http://servers.{cluster.place.name}.svc"
+    settings = {**os.environ, **cluster.place.settings(dict.fromkeys(IMAGES, NEEDS))}
+    settings |= {
+        "REGISTRY": os.environ.get("REGISTRY", "rounds"),
+        "TAG": os.environ["TAG"],
+        "STORE": "s3://rounds/store",
+    }
+    settings |= {"AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": f"{address}:7070", "AWS_ALLOW_HTTP": "true"}
+    settings |= {"MLFLOW_TRACKING_URI": f"{address}:5000"}
+    with cluster.reached() as seen:
         assert trained.by("kubernetes", settings, seen) == in_processes
-    assert [pod["metadata"]["name"] for pod in cluster.pods()] == ["servers"], "no pod is left"
+    assert [pod["metadata"]["name"] for pod in cluster.place.pods()] == ["servers"], "no pod is left"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
-    """A namespace with a store and an MLflow; the images of this commit are known to it."""
-    made, word = (
-        Namespace(f"rounds-test-{secrets.token_hex(4)}", tmp_path_factory.mktemp("pods")),
-        secrets.token_hex(16),
-    )
-    registry, tag = os.environ.get("REGISTRY", "rounds"), os.environ["TAG"]
-    made.load(*(f"{registry}/{name}:{tag}" for name in IMAGES), "versity/versitygw:v1.8.0")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """In a namespace of their own; the images of this commit are known to it."""
+    made = Namespace(f"rounds-test-{secrets.token_hex(4)}", tmp_path_factory.mktemp("pods"))
+    found = servers(made)
+    made.load(*map(ours, IMAGES), IMAGE)
     try:
-        made.make(AWS_ACCESS_KEY_ID="rounds", AWS_SECRET_ACCESS_KEY=word)
-        text = SERVERS.replace("WORD", word).replace("REGISTRY", registry).replace("TAG", tag)
-        made.kubectl("apply", "-f", "-", given=text)
-        made.kubectl("wait", "--for=condition=Ready", "pod/servers", "--timeout=120s")
-        made.kubectl("exec", "servers", "-c", "store", "--", "mkdir", "/data/rounds")
-        address = f"http://servers.{made.name}.svc"
-        settings = made.settings(dict.fromkeys(IMAGES, NEEDS))
-        settings |= {"REGISTRY": registry, "TAG": tag, "STORE": "s3://rounds/store", "AWS_REGION": "us-east-1"}
-        settings |= {"AWS_ENDPOINT_URL": f"{address}:7070", "AWS_ALLOW_HTTP": "true"}
-        settings |= {"MLFLOW_TRACKING_URI": f"{address}:5000"}
-        (made.folder / "servers.json").write_text(json.dumps(settings))
-        (made.folder / "word").write_text(word)
-        yield made
+        made.make(AWS_ACCESS_KEY_ID="rounds", AWS_SECRET_ACCESS_KEY=found.word)
+        found.start()
+        yield found
     finally:
         kubectl("delete", "namespace", made.name, "--wait=false", "--ignore-not-found")
-
-
-@contextmanager
-def reached(cluster: Namespace) -> Iterator[dict[str, str]]:
-    """The cluster's store and MLflow, as this machine reaches them."""
-    store, mlflow = free(), free()
-    forward = ["kubectl", "--namespace", cluster.name, "port-forward", "pod/servers", f"{store}:7070", f"{mlflow}:5000"]
-    with subprocess.Popen(forward, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
-        try:
-            assert running.stdout is not None
-            until(lambda: "Forwarding" in running.stdout.readline())
-            yield {
-                "AWS_ACCESS_KEY_ID": "rounds",
-                "AWS_SECRET_ACCESS_KEY": (cluster.folder / "word").read_text(),
-                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{store}",
-                "MLFLOW_TRACKING_URI": f"http://127.0.0.1:{mlflow}",
-            }
-        finally:
-            running.terminate()

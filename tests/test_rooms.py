@@ -79,7 +79,7 @@ def test_every_step_is_a_task() -> None:
 
 
 def test_every_step_has_its_tests() -> None:
-    assert {path.stem.removeprefix("test_") for path in (ROOT / "tests/jobs").glob("test_*.py")} >= STEPS
+    assert {path.stem.removeprefix("test_") for path in (ROOT / "tests/jobs").rglob("test_*.py")} >= STEPS
 
 
 def test_every_step_has_its_section() -> None:

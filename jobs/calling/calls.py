@@ -11,7 +11,8 @@ from rounds.decoding import tidy, value
 from rounds.definition import Sections
 from rounds.errors import Refused
 from rounds.files import Reader
-from rounds.knobs import Column, File
+from rounds.knobs import Column
+from rounds.sourced import File
 
 CALLED = "called"
 

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from jobs.sources import dvc, file, https, journal, s3, simulate
 from rounds.errors import Refused
-from rounds.knobs import Source
+from rounds.sourced import Source
 
 SOURCES: dict[str, ModuleType] = {
     "dvc": dvc,

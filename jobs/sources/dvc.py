@@ -11,9 +11,9 @@ import yaml
 from jobs.sources.file import land_table
 from rounds.errors import Refused
 from rounds.files import Reader
-from rounds.knobs import Dvc
 from rounds.manifest import Facts
 from rounds.settings import ROOT
+from rounds.sourced import Dvc
 
 
 @dataclass(frozen=True)

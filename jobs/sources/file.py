@@ -13,10 +13,10 @@ import polars as pl
 
 from rounds.errors import Refused, SourceError
 from rounds.files import Reader
-from rounds.knobs import File
 from rounds.manifest import Facts
 from rounds.parquet import sink
 from rounds.settings import ROOT
+from rounds.sourced import File
 from rounds.store import sha256
 
 HEAD = 1024 * 1024

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from jobs.sources.file import land_table
 from rounds.errors import Refused, SourceError
 from rounds.files import Reader
-from rounds.knobs import Https
 from rounds.manifest import Facts
+from rounds.sourced import Https
 from rounds.store import sha256
 
 TIMEOUT = 60

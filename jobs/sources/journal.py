@@ -19,9 +19,10 @@ from rounds.decoding import tidy, value
 from rounds.errors import Refused
 from rounds.files import Reader
 from rounds.journal import LEDGER, key, keyed
-from rounds.knobs import Journal, Problem
+from rounds.knobs import Problem
 from rounds.manifest import Facts
 from rounds.parquet import sink
+from rounds.sourced import Journal
 
 INPUT = "input_"  # before a column that was asked with: one may be called id, at or who
 MARK = "h"  # before a hash: digits with an e among them would be taken for a number that lost its digits

@@ -14,8 +14,8 @@ from jobs.sources.file import land_table
 from rounds import bucket
 from rounds.errors import Refused, SourceError
 from rounds.files import Reader
-from rounds.knobs import S3
 from rounds.manifest import Facts
+from rounds.sourced import S3
 
 CHUNK = 4 * 1024 * 1024
 

@@ -10,10 +10,10 @@ import polars as pl
 
 from rounds.code import digests
 from rounds.files import Reader
-from rounds.knobs import Simulate
 from rounds.manifest import Facts
 from rounds.parquet import sink
 from rounds.settings import ROOT
+from rounds.sourced import Simulate
 
 
 def fingerprint(source: Simulate, read: Reader) -> Facts:

@@ -63,6 +63,15 @@ class Namespace:
         found: list[dict[str, Any]] = json.loads(self.kubectl("get", "pods", "-o", "json"))["items"]
         return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
+    def ready(self, pod: str, seconds: int = 300) -> None:
+        """Wait until it is; where it never is, tell what the cluster knows of it."""
+        wait = ["kubectl", "--namespace", self.name, "wait", "--for=condition=Ready", f"pod/{pod}"]
+        waited = subprocess.run([*wait, f"--timeout={seconds}s"], capture_output=True, text=True)
+        if waited.returncode != 0:
+            logs = self.kubectl("logs", pod, "--all-containers", "--prefix", "--ignore-errors", "--tail=40")
+            known = self.kubectl("describe", "pod", pod)
+            raise AssertionError(f"{waited.stderr}{known}{logs}{kubectl('describe', 'nodes')}")
+
     def build(self, **programs: str) -> None:
         """An image for each stand-in step, known to the cluster: ROUNDS_LOAD is the command that sees to that."""
         for step, program in programs.items():

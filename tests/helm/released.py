@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.checkout import ROOT
 from tests.dags.namespace import Namespace, kubectl
-from tests.helm.callers import Callers, calling
+from tests.serving.callers import Callers, calling
 
 CHART = str(ROOT / "helm/serving")
 NAME = "noshow"
@@ -108,11 +108,11 @@ class Release:
     @contextmanager
     def calling(self, number: int = 4) -> Iterator[Callers]:
         """So many callers; some are answered before, and some after."""
-        with calling(self.port, self.key, number) as found:
+        with calling(self.port, number, pause=0.01, key=self.key) as found:
             found.more()
             yield found
             found.more()
-        self.answered.extend(found.answered)
+        self.answered.extend(found.ids)
 
     def kill(self, pod: dict[str, Any]) -> None:
         """As the kernel does where memory is short; in the namespace where pods may see the node's processes."""

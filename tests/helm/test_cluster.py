@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import subprocess
@@ -20,8 +19,8 @@ from tests.checkout import copied, lenient
 from tests.dags.namespace import Namespace, kubectl
 from tests.dags.waiting import until
 from tests.helm.released import DEPLOYMENT, Release
+from tests.servers import IMAGE, Servers, ours, servers
 from tests.serving.running import FLOW
-from tests.test_launchers import SERVERS, reached
 from tests.warm import Warm
 
 pytestmark = [
@@ -41,38 +40,34 @@ WITH_A_STORE = {
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Where pods are restricted; with a store and an MLflow."""
-    made, word = Namespace(f"chart-{secrets.token_hex(4)}", tmp_path_factory.mktemp("chart")), secrets.token_hex(16)
-    registry, tag = os.environ.get("REGISTRY", "rounds"), os.environ["TAG"]
-    made.load(f"{registry}/serving:{tag}", f"{registry}/mlflow:{tag}", "versity/versitygw:v1.8.0")
+    made = Namespace(f"chart-{secrets.token_hex(4)}", tmp_path_factory.mktemp("chart"))
+    found = servers(made)
+    made.load(ours("serving"), ours("mlflow"), IMAGE)
     made.build(crashes=CRASHES)
-    (made.folder / "word").write_text(word)
     try:
         kubectl("create", "namespace", made.name)
         kubectl("label", "namespace", made.name, "pod-security.kubernetes.io/enforce=restricted")
-        text = SERVERS.replace("WORD", word).replace("REGISTRY", registry).replace("TAG", tag)
-        made.kubectl("apply", "-f", "-", given=text)
-        words = ("--from-literal=AWS_ACCESS_KEY_ID=rounds", f"--from-literal=AWS_SECRET_ACCESS_KEY={word}")
+        words = ("--from-literal=AWS_ACCESS_KEY_ID=rounds", f"--from-literal=AWS_SECRET_ACCESS_KEY={found.word}")
         made.kubectl("create", "secret", "generic", "store", *words)
-        made.kubectl("wait", "--for=condition=Ready", "pod/servers", "--timeout=60s")
-        made.kubectl("exec", "servers", "-c", "store", "--", "mkdir", "/data/rounds")
-        yield made
+        found.start()
+        yield found
     finally:
         kubectl("delete", "namespace", made.name, "--wait=false", "--ignore-not-found")
         subprocess.run(["docker", "rmi", made.image("crashes")], capture_output=True)
 
 
 @pytest.fixture(scope="module")
-def release(place: Namespace, tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Release:
+def release(place: Servers, tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Release:
     """Installed as the README says, beside a registry that has a champion."""
     checkout = lenient(copied(tmp_path_factory.mktemp("clinic")))
-    with reached(place) as seen:
+    with place.reached() as seen:
         for step in FLOW:
             ended = warm.run(checkout, step, "first", **{**seen, **BUCKET, "STORE": STORE})
             assert ended.well, ended.text
-    image = {"repository": f"{os.environ.get('REGISTRY', 'rounds')}/serving", "tag": os.environ["TAG"]}
-    made = Release(place, ":".join(image.values()))
+    image = dict(zip(("repository", "tag"), ours("serving").rsplit(":", 1), strict=True))
+    made = Release(place.place, ours("serving"))
     made.install(model={"registry": "http://servers:5000"}, image=image)
     return made
 
@@ -91,7 +86,7 @@ def test_a_model_source_is_all_it_needs(release: Release) -> None:
 def test_an_upgrade_fails_no_request_and_the_new_pods_explain_what_the_old_ones_answered(asked: Release) -> None:
     before = asked.names()
     with asked.calling() as callers:
-        first = callers.answered[0]
+        first = callers.ids[0]
         asked.upgrade(limits={"rows": 90000})
         until(lambda: not before & asked.names(ending=True))
         callers.more()
@@ -141,12 +136,12 @@ def test_a_killed_process_costs_the_requests_in_its_hands(asked: Release) -> Non
     assert not [each for each in callers.failed if each[0].isdigit()], "a broken connection, never a wrong answer"
 
 
-def test_every_answer_of_every_pod_is_in_the_store_once(asked: Release) -> None:
+def test_every_answer_of_every_pod_is_in_the_store_once(asked: Release, place: Servers) -> None:
     with asked.calling():
         pass
     asked.place.kubectl("scale", DEPLOYMENT, "--replicas=0")
     until(lambda: not asked.names(ending=True))
-    with reached(asked.place) as seen, pytest.MonkeyPatch.context() as environment:
+    with place.reached() as seen, pytest.MonkeyPatch.context() as environment:
         for name, word in {**seen, **BUCKET}.items():
             environment.setenv(name, word)
         now = datetime.now(UTC).date()

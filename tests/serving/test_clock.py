@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.serving.callers import calling
 from tests.serving.keeping import until
-from tests.serving.loading import load
 from tests.serving.running import Clinic
 
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
@@ -36,24 +36,22 @@ def test_a_clock_that_steps_back_loses_and_doubles_nothing(clinic: Clinic, tmp_p
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     today = datetime.now(UTC).date()
-    with own.serving(**faked) as service, load(service.ready(), callers=2) as found:
+    with own.serving(**faked) as service, calling(service.ready().port, 2) as found:
         for step in (-DAY, -3600, -2 * DAY, 0):
             (tmp_path / "next").write_text(f"{step:+d}")
             (tmp_path / "next").replace(clock)
             until(lambda step=step: abs(told(found.answers[-1:]) - time.time() - step) < 60 or found.failed)
-            more = len(found.answers) + 100
-            until(lambda more=more: len(found.answers) >= more or found.failed)
+            found.more(100)
         assert service.ask("/readyz").status == 200
         assert service.end() == 0
     assert found.failed == []
-    answered = [answer["predictions"][0]["id"] for answer in found.answers]
-    assert len(set(answered)) == len(answered) >= 400
+    assert len(set(found.ids)) == len(found.ids) >= 400
     counted: Counter[str] = Counter()
     for part in (own.checkout.store / "noshow/.journal").rglob("*.jsonl.gz"):
         records = [json.loads(line) for line in gzip.decompress(part.read_bytes()).splitlines()]
         assert {record["at"][:10] for record in records} == {part.parent.name}
         counted.update(record["id"] for record in records)
-    assert {counted[id] for id in answered} == {1}
+    assert {counted[id] for id in found.ids} == {1}
     assert set(counted.values()) == {1}
     shipped = {path.name for path in (own.checkout.store / "noshow/.journal").iterdir()}
     assert {(today - timedelta(days)).isoformat() for days in (0, 1, 2)} <= shipped

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from rounds.decoding import READERS
 from serving.keys import main as keys
-from tests.serving.browsing import APPOINTMENTS, ARGUMENTS, CHROMIUM, CONTRAST, home, table, upload, uploaded
+from tests.serving.browsing import APPOINTMENTS, CONTRAST, home, table, upload, uploaded
 from tests.serving.running import Clinic, Service
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        reason = "no chromium here; install it, or set CHROMIUM to one"
-        (pytest.fail if os.environ.get("ROUNDS_NEED_CHROMIUM") == "1" else pytest.skip)(reason)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,7 @@ import pytest
 from rounds.pasts import open_pasts, redis, sqlite
 from rounds.store import open_store
 from tests.keeper import Keeper, keeper
-from tests.serving.keeping import until
-from tests.serving.loading import load
+from tests.serving.callers import calling
 from tests.serving.running import ONE, Clinic, Service
 from tests.serving.slowness import proxy, silent
 
@@ -43,8 +42,8 @@ def test_a_slow_redis_is_as_one_that_is_down(
     ):
         assert service.ready().predict(ONE).json["history_as_of"]
         between.pause = pause
-        with load(service, callers=8) as found:
-            until(lambda: len(found.answers) >= 500 or bool(found.failed))
+        with calling(service.port) as found:
+            found.more(500)
         assert found.failed == []
         assert found.answers[-1]["predictions"][0]["history"] == "down"
         assert "Redis" in service.ask("/readyz").json["histories"]

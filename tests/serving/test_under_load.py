@@ -6,38 +6,29 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.serving.loading import Load, load
+from tests.serving.callers import calling
 from tests.serving.running import ONE, Clinic, Service
-
-
-def some(found: Load, more: int = 200) -> None:
-    """Wait until so many more are answered, or nobody asks any longer."""
-    wanted, ends = len(found.answers) + more, time.monotonic() + 60
-    while len(found.answers) < wanted and not found.failed and time.monotonic() < ends:
-        time.sleep(0.01)
-    assert len(found.answers) >= wanted or found.failed
 
 
 def test_told_to_end_it_fails_no_request(clinic: Clinic, tmp_path: Path) -> None:
     own = clinic.copy(tmp_path / "own")
     for _ in range(5):
-        with own.serving() as service, load(service.ready()) as found:
-            some(found)
+        with own.serving() as service, calling(service.ready().port) as found:
+            found.more()
             assert service.end() == 0
         assert found.failed == []
         assert found.refused
-    ids = [answer["predictions"][0]["id"] for answer in found.answers]
-    assert set(ids) <= {record["id"] for record in own.journaled()}
+    assert set(found.ids) <= {record["id"] for record in own.journaled()}
 
 
 def test_another_model_takes_over_without_a_failure_and_none_is_mixed(clinic: Clinic, tmp_path: Path) -> None:
     own = clinic.copy(tmp_path / "own")
-    with own.serving() as service, load(service.ready(), callers=4, rows=300) as found:
-        some(found, 8)
+    with own.serving() as service, calling(service.ready().port, 4, rows=300) as found:
+        found.more(8)
         for version in (2, 1, 2):
             own.champion(version)
             service.until("/version", lambda told, wanted=version: told.json["version"] == wanted)  # type: ignore[misc]
-            some(found, 8)
+            found.more(8)
     assert found.failed == []
     assert {answer["version"] for answer in found.answers} == {1, 2}
     said = {
@@ -60,10 +51,10 @@ def test_another_model_takes_over_without_a_failure_and_none_is_mixed(clinic: Cl
 def test_killed_every_answer_is_on_record_once(clinic: Clinic, tmp_path: Path) -> None:
     own, ids = clinic.copy(tmp_path / "own"), []
     for _ in range(5):
-        with own.serving() as service, load(service.ready()) as found:
-            some(found, 100)
+        with own.serving() as service, calling(service.ready().port) as found:
+            found.more(100)
             service.process.kill()
-        ids += [answer["predictions"][0]["id"] for answer in found.answers]
+        ids += found.ids
     with own.serving() as service:
         service.ready()
         assert service.ask("/explain", {"id": ids[0]}).status == 200
@@ -144,7 +135,7 @@ def test_with_redis_down_it_answers_as_for_a_stranger_and_marks_it(clinic: Clini
 def test_too_much_at_once_is_told_so_at_once(clinic: Clinic, tmp_path: Path) -> None:
     with clinic.copy(tmp_path / "own").serving(CONCURRENT="1") as service:
         service.ready()
-        with load(service, callers=6) as found:
+        with calling(service.port, 6) as found:
             ends = time.monotonic() + 30
             while not any(each.startswith("503") for each in found.failed) and time.monotonic() < ends:
                 time.sleep(0.01)

@@ -7,25 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from rounds.store import open_store
 from serving.keys import main as keys
-from tests.serving.browsing import ARGUMENTS, CHROMIUM, CONTRAST
+from tests.serving.browsing import CONTRAST
 from tests.serving.orchestrator import PASSWORD, Orchestrator
 from tests.serving.running import ONE, Clinic, Service
 from tests.serving.watched import monitored, published
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        reason = "no chromium here; install it, or set CHROMIUM to one"
-        (pytest.fail if os.environ.get("ROUNDS_NEED_CHROMIUM") == "1" else pytest.skip)(reason)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

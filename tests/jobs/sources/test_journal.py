@@ -15,7 +15,7 @@ import problems
 from jobs.sources import journal
 from rounds import bundle, outcomes
 from rounds.journal import keyed, place
-from rounds.knobs import Journal
+from rounds.sourced import Journal
 from rounds.store import Store, open_store
 from tests.checkout import KNOBS, Checkout
 from tests.jobs.watched import FIRST, KEY, World, simulated, watched

@@ -10,7 +10,7 @@ import pytest
 
 from jobs.sources import chosen
 from rounds.errors import Refused
-from rounds.knobs import S3, File
+from rounds.sourced import S3, File
 from rounds.store import Store, open_store
 from tests.checkout import KNOBS, Checkout
 from tests.jobs.bad_sources import BAD, ODD

@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import gzip
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
-import pytest
 
-from rounds import bundle
-from rounds.journal import keyed, place
-from rounds.outcomes import FIELDS
-from rounds.store import Store, open_store
-from tests.checkout import Checkout, Ended
-from tests.jobs.watched import KEY, World, watched
+from rounds.journal import keyed
+from tests.checkout import Checkout
+from tests.jobs.collect.collecting import ROWS, collect, collected, put, store_of
+from tests.jobs.watched import KEY, World
 from tests.warm import Warm
-
-ROWS = 900
-SECRET = {"JOURNAL_KEY": KEY}
-
-
-@pytest.fixture(scope="module")
-def made(done: Checkout, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, World]:
-    """A store with four weeks of predictions and their outcomes, for no test to change."""
-    root = tmp_path_factory.mktemp("made") / "store"
-    store = open_store(root.as_uri())
-    return root, watched(store, bundle.load(lambda name: done.file("train", name)), rows=ROWS, called=0.2)
-
-
-@pytest.fixture
-def here(made: tuple[Path, World], unchanged: Checkout, tmp_path: Path) -> Checkout:
-    shutil.copytree(made[0], tmp_path / "store")
-    return unchanged.at(tmp_path)
-
-
-def collect(here: Checkout, warm: Warm, *more: str, to: str = "2026-03-29") -> Ended:
-    return warm.run(here, "collect", "w", "--to", to, *more, **SECRET)
-
-
-def collected(here: Checkout, warm: Warm, *more: str, to: str = "2026-03-29") -> tuple[pl.DataFrame, dict[str, Any]]:
-    ended = collect(here, warm, *more, to=to)
-    assert ended.code == 0, ended.text
-    table = pl.read_parquet(here.file("collect", "predictions.parquet", "w"), glob=False)
-    return table, here.content("collect", "w")["facts"]
-
-
-def store_of(here: Checkout) -> Store:
-    return open_store(here.store.as_uri())
-
-
-def put(here: Checkout, ledger: str, name: str, *lines: dict[str, Any]) -> str:
-    """One part more; answers where it lies."""
-    path = place("noshow", lines[0]["at"][:10], name, ledger)
-    store_of(here).write(path, gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode()))
-    return path
 
 
 def test_every_prediction_with_what_is_known_of_it(here: Checkout, warm: Warm, made: tuple[Path, World]) -> None:
@@ -135,21 +91,6 @@ def test_a_line_without_a_score_is_told(here: Checkout, warm: Warm) -> None:
     assert facts["trouble"] == [], "it is of days that are not looked at"
 
 
-def test_a_list_is_no_reason_for_another_key(here: Checkout, warm: Warm, made: tuple[Path, World]) -> None:
-    name = made[1].truth["appointment_id"][0]
-    path = listed(here, [{"AppointmentID": name, "No-show": "Yes"}])
-    words = ("collect", "w", "--to", "2026-03-29", f"--outcomes={path}")
-    folder = here.place / "journal"
-    ended = warm.run(here, *words, JOURNAL_FOLDER=str(folder))
-    assert f"JOURNAL_FOLDER {folder} holds none" in ended.sentence(2) and not folder.exists()
-    by_id = listed(here, [{"id": "p", "outcome": "Yes"}], "ids.csv")
-    assert warm.run(here, *words[:-1], f"--outcomes={by_id}", JOURNAL_FOLDER=str(folder)).code == 0
-    folder.mkdir()
-    (folder / "key").write_text(KEY)
-    assert warm.run(here, *words, JOURNAL_FOLDER=str(folder)).code == 0
-    assert here.content("collect", "w")["facts"]["outcomes"]["unknown"] == 1, "which is p"
-
-
 def test_the_newest_prediction_of_an_appointment_is_the_last(here: Checkout, warm: Warm) -> None:
     table, _ = collected(here, warm)
     [path] = store_of(here).paths("noshow/.journal/2026-03-10")
@@ -209,86 +150,6 @@ def test_a_flag_is_a_flag_however_it_was_sent(here: Checkout, warm: Warm) -> Non
     assert (odd["who"], odd["appointment"], odd["last"]) == (None, None, True)
 
 
-def listed(here: Checkout, rows: list[dict[str, Any]], name: str = "list.csv") -> str:
-    with (here.place / name).open("w", encoding="utf-8", newline="") as file:
-        out = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
-        out.writeheader()
-        out.writerows(rows)
-    return str(here.place / name)
-
-
-def test_a_list_of_outcomes_is_taken_once(here: Checkout, warm: Warm, made: tuple[Path, World]) -> None:
-    shutil.rmtree(here.store / "noshow/.outcomes")
-    truth = made[1].truth
-    names = truth["appointment_id"].to_list()
-    rows: list[dict[str, Any]] = [
-        {
-            "AppointmentID": names[0],
-            "No-show": "Yes",
-            "action": "call",
-            "propensity": 0.9,
-            "observed": "2026-03-04 10:00:00",
-        },
-        {
-            "AppointmentID": f"{names[1]}.0",
-            "No-show": "No",
-            "action": "None",
-            "propensity": "",
-            "observed": "2026-03-05",
-        },
-        {"AppointmentID": names[0], "No-show": "no", "observed": "2026-03-06T10:00:00+02:00"},
-        {"AppointmentID": "4711", "No-show": "1"},
-    ]
-    rows[2]["No-show"] = "false"
-    path = listed(here, rows)
-    table, facts = collected(here, warm, f"--outcomes={path}")
-    again, same = collected(here, warm, f"--outcomes={path}")
-    assert table.equals(again) and facts == same
-    found = {row["id"]: row for row in table.to_dicts()}
-    first, second = found[truth["id"][0]], found[truth["id"][1]]
-    assert (first["outcome"], first["action"], first["propensity"]) == (False, "call", 0.9)
-    assert first["observed"] == datetime.datetime(2026, 3, 6, 8, tzinfo=datetime.UTC)
-    assert (second["outcome"], second["action"], second["propensity"]) == (False, "none", None)
-    counts = {"entries": 4, "matched": 3, "corrected": 1, "unknown": 1, "called": 1}
-    assert facts["outcomes"] == {**dict.fromkeys(facts["outcomes"], 0), **counts}
-    [part] = store_of(here).paths("noshow/.outcomes")
-    lines = [json.loads(line) for line in gzip.decompress(store_of(here).read(part) or b"").splitlines()]
-    assert {tuple(line) for line in lines} == {FIELDS}
-    assert not any(name in json.dumps(lines) for name in (*names[:2], "4711"))
-
-
-WRONG = {
-    "row 1: outcome: want Yes or No": {"id": "p", "outcome": "perhaps"},
-    "row 1: want either id or AppointmentID": {"id": "p", "AppointmentID": "1", "outcome": "Yes"},
-    "row 1: want an outcome or an action": {"id": "p", "outcome": ""},
-    "row 1: AppointmentID: want an identifier without lost digits": {"AppointmentID": "1.23E+19", "outcome": "Yes"},
-    "row 1: action: want none, message, call": {"id": "p", "action": "shouted"},
-    "row 1: propensity: want a chance from 0 to 1": {"id": "p", "action": "call", "propensity": "90%"},
-    "row 1: propensity: want the action that it is the chance of": {"id": "p", "outcome": "No", "propensity": "0.5"},
-    "row 1: observed: want a moment such as 2026-03-30T11:00:00Z": {"id": "p", "outcome": "No", "observed": "noon"},
-    "row 1: observed: want a moment that is not to come": {"id": "p", "outcome": "No", "observed": "2062-01-01"},
-    "wants a column 'id' or 'AppointmentID'": {"who": "p", "outcome": "Yes"},
-}
-
-
-@pytest.mark.parametrize("said", WRONG)
-def test_a_wrong_value_is_refused_by_row_and_rule(here: Checkout, warm: Warm, said: str) -> None:
-    row = WRONG[said]
-    sentence = collect(here, warm, f"--outcomes={listed(here, [row])}").sentence(2)
-    assert said in sentence
-    assert not any(value in sentence for value in row.values() if len(value) > 3)
-    assert here.content("collect", "w")["verdict"] == "refused"
-    assert "list-" not in " ".join(store_of(here).paths("noshow/.outcomes")), "none of it is taken"
-
-
-def test_only_the_first_of_many_faults_are_told(here: Checkout, warm: Warm) -> None:
-    path = listed(
-        here, [{"id": f"p{row}", "outcome": "Yes" if row else "perhaps"} for row in range(3)] + [{"id": ""}] * 9
-    )
-    sentence = collect(here, warm, f"--outcomes={path}").sentence(2)
-    assert sentence.count("row ") == 5 and "and 14 more" in sentence
-
-
 def test_a_store_that_is_away_is_worth_another_try(unchanged: Checkout, tmp_path: Path, warm: Warm) -> None:
     here = unchanged.at(tmp_path)
     gone = {
@@ -299,23 +160,3 @@ def test_a_store_that_is_away_is_worth_another_try(unchanged: Checkout, tmp_path
     }
     ended = warm.run(here, "collect", "w", AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b", AWS_REGION="r", **gone)
     assert "the store s3://nowhere/at-all could not" in ended.sentence(1)
-
-
-def test_killed_between_any_two_calls_a_list_is_in_the_ledger_once(here: Checkout, warm: Warm, tmp_path: Path) -> None:
-    path = f"--outcomes={listed(here, [{'id': 'p', 'outcome': 'Yes'}, {'id': 'q', 'outcome': 'No'}])}"
-    log = tmp_path / "points"
-    ended = warm.run(here, "collect", "w", "--to", "2026-03-29", path, FAULT_LOG=str(log), **SECRET)
-    assert ended.code == 0, ended.text
-    content = here.content("collect", "w")
-    points = [line.split(" ", 1) for line in log.read_text().splitlines()]
-    kills = [number for number, name in points if "write " in name or "upload" in name]
-    assert len(kills) >= 6
-    for number in kills:
-        for part in store_of(here).paths("noshow/.outcomes"):
-            if "list-" in part:
-                store_of(here).delete([part])
-        extra = {**SECRET, "FAULT_AT": number}
-        assert warm.run(here, "collect", "w", "--to", "2026-03-29", path, **extra).code == -9
-        collected(here, warm, path)
-        assert here.content("collect", "w") == content
-        assert sum("list-" in part for part in store_of(here).paths("noshow/.outcomes")) == 1

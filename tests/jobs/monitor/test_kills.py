@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.checkout import Checkout
-from tests.jobs.test_monitor import Clinic, clinic, python  # noqa: F401 - fixtures
+from tests.jobs.monitor.clinic import Clinic
 
 pytestmark = pytest.mark.long
 
@@ -19,7 +19,7 @@ def copied(of: Clinic, place: Path) -> Checkout:
     return of.checkout.at(place)
 
 
-def test_killed_at_every_write_its_next_try_is_equal(clinic: Clinic, python: str, tmp_path: Path) -> None:  # noqa: F811
+def test_killed_at_every_write_its_next_try_is_equal(clinic: Clinic, python: str, tmp_path: Path) -> None:
     def run(at: Checkout, **extra: str) -> int:
         return at.run("monitor", "w", python=(python,), DO_NOT_TRACK="true", **extra).code
 
