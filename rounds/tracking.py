@@ -87,6 +87,11 @@ def at(url: str) -> Tracking:
     path = database(url)
     if importlib.util.find_spec("mlflow") is None:
         raise Refused("MLflow is not installed in this environment; use that of 'register' (make setup makes it).")
+    if path is not None and importlib.util.find_spec("sqlalchemy") is None:
+        raise Refused(
+            f"MLFLOW_TRACKING_URI is '{url}', and nothing here reads a database: the service's image asks an "
+            "MLflow server. Want http(s)://a.server."
+        )
     hush()
     if path is not None:
         create(path)

@@ -129,6 +129,8 @@ def test_a_model_source_is_all_it_needs_and_that_is_said() -> None:
     done = helm("template", "noshow", str(CHART))
     assert done.returncode != 0
     assert "model.registry is empty" in done.stderr
+    done = helm("template", "noshow", str(CHART), "--set", "model.registry=sqlite:////data/mlflow.db")
+    assert done.returncode != 0 and "/model/registry" in done.stderr, "the image reads no database"
 
 
 @needs_helm

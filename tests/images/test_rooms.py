@@ -8,7 +8,7 @@ import pytest
 
 from rounds import code
 from tests.checkout import ROOT
-from tests.test_rooms import STEPS
+from tests.test_rooms import MAY, STEPS, imported, modules
 
 SERVERS = {"airflow", "mlflow", "serving"}
 IMAGES = ROOT / "images"
@@ -46,3 +46,9 @@ def test_the_base_image_and_uv_are_each_named_once() -> None:
     everywhere = "\n".join([*texts, (ROOT / "docker-bake.hcl").read_text(encoding="utf-8")])
     assert len(re.findall(r"python:3", everywhere)) == 1
     assert not re.search(r"uv==|:latest|^# syntax=", everywhere, re.MULTILINE)
+
+
+def test_nothing_of_ours_needs_what_images_leave_out() -> None:
+    """`images/base/packages` leaves of SciPy what XGBoost imports, and `groups` no database to the service."""
+    found = {(path, name) for room in MAY for path in modules(room) for name in imported(path)}
+    assert [path for path, name in found if name in {"alembic", "google", "scipy", "sqlalchemy"}] == []
