@@ -89,8 +89,21 @@ def record(
     history: Known,
 ) -> dict[str, Any]:
     """One line; `who` is a keyed hash, and `input` is what `given` leaves of it."""
-    said = (id, at, *answering, who, input, list(features), score, band, history_as_of, history)
-    return dict(zip(FIELDS, said, strict=True))
+    return {
+        "id": id,
+        "at": at,
+        "problem": answering.problem,
+        "model": answering.model,
+        "version": answering.version,
+        "bundle": answering.bundle,
+        "who": who,
+        "input": input,
+        "features": features,
+        "score": score,
+        "band": band,
+        "history_as_of": history_as_of,
+        "history": history,
+    }
 
 
 def place(problem: str, day: str, name: str, ledger: str = LEDGER) -> str:

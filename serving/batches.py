@@ -7,6 +7,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
+# Of the event loop, between two batches: in the first the answers are written, and after it they go out; in the second
+# the questions that came meanwhile are read. With fewer the next batch begins with less, and holds up these answers.
+TURNS = 3
+
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
@@ -46,7 +50,8 @@ class Batches(Generic[Question, Answer]):
                 for (_, future), answer in zip(batch, answers, strict=True):
                     if not future.done():
                         future.set_result(answer)
-            await asyncio.sleep(0)  # let the answers go out, and questions come in
+            for _ in range(TURNS):
+                await asyncio.sleep(0)
         self._task = None
 
     def _next(self) -> list[tuple[Question, asyncio.Future[Answer]]]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from rounds.decoding import FURTHEST_EXPONENT, LONGEST, NULLS, SCIENTIFIC
 
+KEPT = 1024  # spellings of a category, most of which come again and again
 _POINT = re.compile(r"-?[0-9]+\.[0-9]*")
 _SCIENTIFIC = re.compile(SCIENTIFIC)
 _PLAIN = re.compile(r"[!-~]+( [!-~]+)*")
@@ -39,6 +41,7 @@ def category(within: Iterable[str]) -> Callable[[str], str | None]:
     """How a category is read, of which these are the known ones."""
     nothing = NULLS - set(within)
 
+    @lru_cache(KEPT)
     def read(value: str) -> str | None:
         text = value if _PLAIN.fullmatch(value) else " ".join(unicodedata.normalize("NFC", value).split())
         return None if text in nothing or len(text) > LONGEST else text

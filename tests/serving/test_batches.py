@@ -46,6 +46,24 @@ def test_what_comes_during_a_batch_forms_the_next() -> None:
     asyncio.run(scene())
 
 
+def test_who_asks_again_at_once_is_in_the_next_batch() -> None:
+    """Its answer goes out in one turn of the event loop, its question is read in the second and put in the third."""
+
+    async def scene() -> None:
+        work = Work()
+        batches: Batches[int, int] = Batches(work, lambda _: 1, 100)
+        first = batches.ask(1)
+        await turns()
+        second = batches.ask(2)
+        work.go.set()
+        await first
+        await turns(1)
+        assert await asyncio.gather(batches.ask(3), second) == [6, 4]
+        assert work.batches == [[1], [2, 3]]
+
+    asyncio.run(scene())
+
+
 def test_a_batch_holds_no_more_than_its_weight_but_always_one() -> None:
     async def scene() -> None:
         work = Work()

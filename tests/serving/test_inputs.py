@@ -6,6 +6,7 @@ import datetime
 import json
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import given
@@ -36,6 +37,38 @@ def faults(**changes: Any) -> list[dict[str, Any]]:
     with pytest.raises(Wrong) as wrong:
         read(**changes)
     return wrong.value.faults
+
+
+OTHERWISE: list[dict[str, Any]] = [
+    {"patient_id": " 12"},
+    {"sex": 1},
+    {"scheduled_day": "1899-12-31T00:00:00", "appointment_day": "2026-03-30"},
+    {"scheduled_day": "2026-03-12T09:30:00", "appointment_day": "2201-01-01"},
+    {"scheduled_day": "2026-03-30T23:30:00-02:00", "appointment_day": "2026-03-30"},
+    {"appointment_day": None},
+    {"no_show": True},
+]
+
+
+def bodies(*changes: dict[str, Any]) -> list[msgspec.Raw]:
+    return [msgspec.Raw(json.dumps({**examples.appointment(inputs()), **each}).encode()) for each in changes]
+
+
+def test_a_list_is_read_as_each_of_its_rows() -> None:
+    texts = [{"patient_id": "12.50", "neighbourhood": "JARDIM  A\u030a"}, {"patient_id": 7, "sex": "NULL"}]
+    days = [{"scheduled_day": "2026-03-31T00:30:00+02:00", "appointment_day": "2026-03-30"}, {"reminded": None}, {}]
+    sent = bodies(*texts, *days)
+    assert inputs().read_many(sent) is not None
+    found = [msgspec.structs.astuple(row) for row in inputs().read_many(sent) or []]
+    assert found == [msgspec.structs.astuple(inputs().read(each)) for each in sent]
+
+
+@pytest.mark.parametrize("wrong", OTHERWISE)
+def test_a_list_with_one_wrong_row_is_not_read(wrong: dict[str, Any]) -> None:
+    *right, last = bodies({}, {}, wrong)
+    assert inputs().read_many([*right, last]) is None
+    with pytest.raises(Wrong):
+        inputs().read(last)
 
 
 def test_the_outcome_and_what_is_not_known_yet_are_no_fields() -> None:

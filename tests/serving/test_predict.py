@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +17,13 @@ import pytest
 
 from rounds.answering import Bands
 from rounds.errors import HistoryError
+from rounds.journal import FIELDS
 from rounds.pasts import Pasts, open_pasts, sqlite
 from rounds.store import open_store
 from serving.journal import JournalFull
 from serving.metrics import Metrics
 from serving.models import Live, Models
-from serving.predict import ROWS, Answer, Prediction, Predictor, Question
+from serving.predict import ROWS, THREAD, Answer, Prediction, Predictor, Question
 from serving.settings import wanted
 from tests import tracked
 from tests.serving.running import ONE, Clinic
@@ -80,6 +82,7 @@ def test_a_batch_answers_what_the_bundle_says_of_each_row(clinic: Clinic, live: 
     assert [record["id"] for record in kept.records] == [each.id for each in found.predictions]
     assert [record["features"] for record in kept.records] == matrix.tolist()
     assert len({record["id"] for record in kept.records}) == len(given)
+    assert {tuple(record) for record in kept.records} == {FIELDS}
 
 
 @pytest.mark.parametrize("away", [False, True])
@@ -141,6 +144,20 @@ def test_questions_that_come_together_get_their_own_answers(live: Live) -> None:
     alone = [asked(predictor(Kept()), Question(live, part))[0] for part in parts]
     for together, apart in zip(found, alone, strict=True):
         assert [each.probability for each in together.predictions] == [each.probability for each in apart.predictions]
+
+
+def test_a_loop_that_is_busy_makes_no_disk_slow(live: Live) -> None:
+    class Busy(Kept):
+        def append(self, records: Sequence[dict[str, Any]]) -> None:
+            loop.call_soon_threadsafe(time.sleep, 500 * THREAD)
+            super().append(records)
+
+    made = predictor(Busy())
+    made._slow = slow = 20 * THREAD
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        runner.run(made.answer(Question(live, rows(live, 1))))
+    assert made._slow < slow
 
 
 @pytest.mark.parametrize("count", [1, ROWS, ROWS + 1])
