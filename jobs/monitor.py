@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-
-import polars as pl
 
 from jobs.judging.rounding import rounded
 from jobs.watching import evidently, performance, saying
@@ -14,7 +11,7 @@ from jobs.watching.champion import Champion, champion, features
 from jobs.watching.drift import Window, compare
 from jobs.watching.page import page
 from jobs.watching.pictures import calls
-from jobs.watching.predictions import Predictions, assemble, touched
+from jobs.watching.predictions import Predictions, assemble
 from rounds.files import Reader, Writer
 from rounds.manifest import Facts
 from rounds.modelling import Evaluate, Register
@@ -43,7 +40,7 @@ def watch(seen: Predictions, by: Champion, collected: Facts, knobs: Knobs) -> tu
         "drift": {**drift, "target": target},
         "performance": {
             **performance.judge(rows, by.tested, asked),
-            "new_labels": new_labels(seen.table, by.made, knobs.monitor.actions),
+            "new_labels": seen.labels(moment(by.made), knobs.monitor.actions),
             "windows": performance.by_window(rows, collected["windows"], asked),
             "slices": performance.sliced(rows, seen.parts(knobs.evaluate.slices, names), asked),
         },
@@ -93,14 +90,6 @@ def moment(text: str) -> datetime:
     """A moment in UTC; a day is its beginning."""
     found = datetime.fromisoformat(text)
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-def new_labels(table: pl.DataFrame, made: str, actions: Sequence[str]) -> int:
-    """Outcomes that a training may use and that came to be known after the champion was made, whichever model was
-    asked: not those of patients who were called.
-    """
-    new = table.get_column("outcome").is_not_null() & (table.get_column("observed") > moment(made))
-    return int((new.fill_null(False).to_numpy() & ~touched(table, actions)).sum())
 
 
 def look(read: Reader, knobs: Knobs) -> tuple[Facts, Champion]:

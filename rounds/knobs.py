@@ -159,6 +159,7 @@ class Split(Knobs):
     fit: Share
     calibrate: Share
     test: Share
+    newest: Annotated[int, Field(ge=4)] | None = None  # days that calibrate and test take at most; fit gets the older
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:

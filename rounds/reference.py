@@ -106,5 +106,9 @@ def statistics(names: tuple[str, ...], matrix: Array, scores: Array, had: Array,
     return {
         "features": {name: seen(matrix[:, i]) for i, name in enumerate(names)},
         "scores": seen(scores),
-        "outcomes": {"rows": len(had), "true": int(np.sum(had))},
+        "outcomes": {
+            "rows": len(had),
+            "true": int(np.sum(had)),
+            "effective": round(effective(np.asarray(had, np.int64), 2, repeats), 1),
+        },
     }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from rounds.manifest import Facts
 
 if TYPE_CHECKING:
     import polars as pl
+    from numpy.typing import NDArray
 
 NAMES = ("fit", "calibrate", "test")
 
@@ -39,13 +41,23 @@ class Slices:
 
 
 def cut(days: pl.Series, split: Split) -> Slices:
-    """Where the slices begin: each takes whole days, and never more than its share of rows up to there."""
+    """Where the slices begin: each takes whole days, and never more than its share of rows up to there.
+
+    With `split.newest` what is held out is no older than that, parted as its two shares are: a drift of a few weeks
+    is then in both of a long table's, in the calibrator's and in the test's.
+    """
     counts = days.value_counts(name="rows").sort(days.name)
     names, rows = counts.get_column(days.name).to_list(), counts.get_column("rows").to_list()
     if len(names) < len(NAMES):
         raise Refused(f"{days.name} has {len(names)} different days; split wants at least {len(NAMES)}.")
     ends = np.cumsum(rows)
-    starts = [0, *(int(np.searchsorted(ends, share * ends[-1] + _SLACK, side="right")) for share in _until(split))]
+    starts = [0, *(_place(ends, share * ends[-1]) for share in (split.fit, split.fit + split.calibrate))]
+    if split.newest is not None:
+        first = bisect_left(names, names[-1] - timedelta(days=split.newest - 1))
+        if first > starts[1]:
+            before = ends[first - 1]
+            held = split.calibrate / (split.calibrate + split.test)
+            starts = [0, first, _place(ends, before + held * (ends[-1] - before))]
     for name, start, end in zip(NAMES, starts, [*starts[1:], len(names)], strict=True):
         if start >= end:
             raise Refused(
@@ -59,8 +71,9 @@ def cut(days: pl.Series, split: Split) -> Slices:
 _SLACK = 1e-6  # shares are decimal fractions: 0.55 + 0.17 of 100 rows is 72 of them
 
 
-def _until(split: Split) -> tuple[float, float]:
-    return split.fit, split.fit + split.calibrate
+def _place(ends: NDArray[np.integer], rows: float) -> int:
+    """How many days end within so many rows."""
+    return int(np.searchsorted(ends, rows + _SLACK, side="right"))
 
 
 def proof(table: pl.DataFrame, by: str, slices: Slices) -> Facts:

@@ -117,9 +117,11 @@ def brier(answers: Answers) -> Figure:
     return mean(answers, losses)
 
 
-def mean(answers: Answers, values: Floats) -> Figure:
+def mean(answers: Answers, values: Floats, around: float | None = None) -> Figure:
+    """The pulls are from the mean itself, or from what is held to be the truth: of few patients these are surer."""
     found = float((answers.weight * values).sum()) / answers.total
-    return _figure(found, answers.weight * (values - found) / answers.total, answers)
+    centre = found if around is None else around
+    return _figure(found, answers.weight * (values - centre) / answers.total, answers)
 
 
 def observed_over_expected(answers: Answers) -> Figure:

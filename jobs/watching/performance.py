@@ -276,7 +276,8 @@ def target(rows: Rows, reference: Facts, asked: Asked) -> Facts | None:
     facts: Facts = {"rate": told.value, "low": told.low, "high": told.high, "reference": None, "drifted": None}
     if reference.get("rows") and evidence.method != "not called only":
         was = reference["true"] / reference["rows"]
-        error = math.hypot(found.error, math.sqrt(was * (1 - was) / reference["rows"]))
+        worth = reference.get("effective", reference["rows"])  # a patient's rows count as fewer; older bundles lack it
+        error = math.hypot(mean(fair, fair.happened, was).error, math.sqrt(was * (1 - was) / worth))
         moved = abs(told.value - was)
         facts |= {"reference": was, "drifted": moved > asked.reach * error and moved >= (asked.ece or 0.0)}
     return facts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -38,6 +39,12 @@ class Predictions:
     own: Flags
     left: Facts  # rows that are not looked at, by why: of models with other features, or without a patient
     unseen: tuple[str, ...]  # columns that were sent and that the champion never saw
+    told: pl.DataFrame  # what came of each appointment of a known patient, whatever model answered
+
+    def labels(self, since: datetime, actions: Sequence[str]) -> int:
+        """Outcomes that a training may use and that came to be known since then: not those of who was called."""
+        new = self.told.select(pl.col("outcome").is_not_null() & (pl.col("observed") > since).fill_null(False))
+        return int((new.to_series().to_numpy() & ~touched(self.told, actions)).sum())
 
     @property
     def window(self) -> Array:
@@ -120,6 +127,7 @@ def assemble(
     width = pl.col("features").list.len() == len(bundle.features)
     answering = table.filter(pl.col("bundle").is_in(alike) & width)
     kept = answering.filter(pl.col("who").is_not_null())
+    told = table.filter(pl.col("who").is_not_null()).select("outcome", "action", "observed")
     left = {"other_features": table.height - answering.height, "no_patient": answering.height - kept.height}
     matrix = _matrix(kept.get_column("features"), len(bundle.features))
     own = (kept.get_column("bundle") == bundle.digest).to_numpy()
@@ -129,7 +137,7 @@ def assemble(
         score[~own] = bundle.score(matrix[~own])
     known = set(bundle.sections["columns"])
     kept = kept.drop("features", "score").with_columns((pl.col("who").rank("dense") - 1).cast(pl.Int64))
-    return Predictions(kept, matrix, score, own, left, tuple(sorted(set(sent) - known)))
+    return Predictions(kept, matrix, score, own, left, tuple(sorted(set(sent) - known)), told)
 
 
 def touched(table: pl.DataFrame, actions: Collection[str]) -> Flags:

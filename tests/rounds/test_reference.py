@@ -72,10 +72,16 @@ def test_the_worth_of_rows_is_how_their_share_varies() -> None:
 def test_statistics_count_features_scores_and_outcomes_of_the_same_rows() -> None:
     matrix = np.array([[0, 5], [1, 6], [1, 7]], np.float32)
     made = statistics(("a", "b"), matrix, np.array([0.1, 0.2, 0.3]), np.array([0, 1, 1]), np.array([1, 2, 3]))
-    assert list(made["features"]) == ["a", "b"] and made["outcomes"] == {"rows": 3, "true": 2}
+    assert list(made["features"]) == ["a", "b"] and made["outcomes"] == {"rows": 3, "true": 2, "effective": 3}
     assert all(
         sum(found["counts"]) == found["effective"] == 3 for found in (*made["features"].values(), made["scores"])
     )
+
+
+def test_outcomes_of_one_patient_are_worth_fewer_rows() -> None:
+    had, who = np.repeat([1, 0, 0, 0, 0], 4), np.repeat(np.arange(5), 4)
+    made = statistics((), np.zeros((20, 0), np.float32), np.full(20, 0.2), had, who)
+    assert made["outcomes"] == {"rows": 20, "true": 4, "effective": 5}
 
 
 def test_the_newest_whole_weeks_count_each_weekday_alike() -> None:

@@ -36,6 +36,14 @@ def test_a_share_that_ends_with_a_day_holds_that_day() -> None:
     assert [(getattr(found, name) - FIRST).days for name in NAMES] == [0, 6, 7]
 
 
+def test_the_newest_days_alone_are_held_out_of_a_long_table() -> None:
+    """A drift of the last 14 of 100 days is in the calibrate slice and in the test, and the rest is learned from."""
+    capped = Split(by="day", fit=0.55, calibrate=0.17, test=0.28, newest=28)
+    found = cut(days([10] * 100), capped)
+    assert [(getattr(found, name) - FIRST).days for name in NAMES] == [0, 72, 82]
+    assert cut(days([10] * 40), capped) == cut(days([10] * 40), split(0.55, 0.17)), "whose 45% are fewer days"
+
+
 @given(st.lists(st.integers(1, 30), min_size=3, max_size=40), st.floats(0.05, 0.9), st.floats(0.05, 0.9))
 def test_every_row_is_in_exactly_one_slice(counts: list[int], fit: float, part: float) -> None:
     table, asked = pl.DataFrame([days(counts)]), split(fit, (1 - fit) * part)

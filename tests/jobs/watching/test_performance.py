@@ -11,6 +11,7 @@ import pytest
 
 from jobs.watching.performance import Asked, Rows, by_window, judge, sliced, target
 from rounds.metrics import roc_auc, tally
+from rounds.reference import statistics
 from tests.jobs.watching.calling import clinic
 
 ASKED = Asked(rows=200, margin=0.005, ece=0.03, false_alarms=0.01, seed=7)
@@ -204,6 +205,19 @@ def test_the_rate_of_outcomes_is_held_against_that_of_then() -> None:
     assert moved is not None and moved["drifted"] is True
     alone = target(clinic(5, chance=1.0).rows, other, ASKED)
     assert alone is not None and alone["drifted"] is None, "those who are left have another rate"
+
+
+def test_patients_who_come_again_raise_no_more_alarms_than_asked() -> None:
+    """Of 300 patients each who come eight times, all alike: one row is worth an eighth."""
+    draw, asked, alarms = np.random.default_rng(4), dataclasses.replace(ASKED, ece=None, false_alarms=0.1), 0
+    who = np.repeat(np.arange(300), 8)
+    none = np.zeros(len(who), dtype=np.int64)
+    for _ in range(200):
+        then, now = ((draw.random(300) < 0.2)[who].astype(np.float64) for _ in range(2))
+        made = statistics((), np.zeros((len(who), 0)), then, then, who)["outcomes"]
+        told = target(Rows(now, now, none > 0, none + 1.0, who, none, none > 0), made, asked)
+        alarms += told is not None and told["drifted"]
+    assert 8 <= alarms <= 34  # 20 are asked; chance alone leaves this range in one of 300 tries
 
 
 def test_windows_and_parts_are_told_apart() -> None:
