@@ -60,6 +60,7 @@ cluster-train: ## the same, each step a pod on the cluster that KUBECONFIG names
 	@LAUNCH=kubernetes $(MAKE) train
 
 up: images ## the whole system in Docker: Postgres, a store, MLflow, Airflow
+	@$(PYTHON) images/passwords.py --fits .env
 	@$(PYTHON) images/passwords.py .env TAG="$(TAG)" REGISTRY="$(REGISTRY)"
 	@docker compose up --detach --wait --remove-orphans
 	@$(PYTHON) images/passwords.py --tell .env

@@ -1,6 +1,7 @@
 """Write what Compose has to know into a file: `passwords.py .env TAG=...`, or `--tell` what a person has to.
 
-Passwords are made once and kept; the words that are given replace their older selves.
+Passwords are made once and kept; the words that are given replace their older selves. `--fits` says no where the file
+is gone and the data that were made with it are still there.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import base64
 import hashlib
 import json
 import os
+import re
 import secrets
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +26,13 @@ def fernet() -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
 
 
+COMPOSE = Path(__file__).parents[1] / "docker-compose.yml"
+LOST = """{path} is not here, but data of an earlier start are: {volumes}.
+Only the passwords that stood in that {path} open them, so nothing is started. Bring it back, from a backup or from the
+checkout in which `make up` was run, or give the data up, all runs, models and journals, and start anew after
+
+    docker compose --project-name {project} down --volumes
+"""
 SOCKET = Path("/var/run/docker.sock")
 MADE: dict[str, Callable[[], str]] = {
     "AIRFLOW_DATABASE_PASSWORD": word,
@@ -70,6 +80,19 @@ def read(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
+def fits(path: Path) -> None:
+    """Databases keep the passwords of their first start: with new ones nobody would get in, and long tracebacks out."""
+    kept = read(path) if path.exists() else {}
+    if all(kept.get(name) for name in MADE if "DATABASE" in name):
+        return
+    named = re.findall(r"^name: (\S+)", COMPOSE.read_text(encoding="utf-8"), re.MULTILINE)
+    project = os.environ.get("COMPOSE_PROJECT_NAME") or kept.get("COMPOSE_PROJECT_NAME") or named[0]
+    asked = ["docker", "volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={project}"]
+    if volumes := subprocess.run(asked, stdout=subprocess.PIPE, text=True, check=True).stdout.split():
+        print(LOST.format(path=path, volumes=", ".join(volumes), project=project), end="", file=sys.stderr)
+        sys.exit(2)
+
+
 def tell(path: Path) -> None:
     found = read(path)
     airflow, mlflow = found.get("AIRFLOW_PORT", "8080"), found.get("MLFLOW_PORT", "5000")
@@ -89,5 +112,7 @@ if __name__ == "__main__":
     first, *rest = sys.argv[1:]
     if first == "--tell":
         tell(Path(rest[0]))
+    elif first == "--fits":
+        fits(Path(rest[0]))
     else:
         write(Path(first), dict(word.split("=", 1) for word in rest))

@@ -19,7 +19,8 @@ from rounds.store import Store
 
 PATIENCE = timedelta(days=2)  # a training that began and has not ended by then was lost
 LAST = "register"  # the step with which a training ends
-State = Literal["waiting", "running", "ended"]
+State = Literal["waiting", "running", "refused", "ended"]
+OVER = {"refused", "ended"}
 
 
 class Ask(BaseModel):
@@ -56,19 +57,21 @@ def asks(store: Store, problem: str) -> list[Ask]:
 
 
 def state(store: Store, problem: str, training: str) -> State:
-    """How far a training is, as its manifests say; one that was refused has ended."""
+    """How far a training is, as its manifests say."""
     steps = store.folders(f"{problem}/{training}")
     found = [done for step in steps if (done := places.read(store, places.manifest_path(problem, training, step)))]
     if not found:
         return "waiting"
-    return "ended" if any(done.step == LAST or done.content.verdict == "refused" for done in found) else "running"
+    if any(done.content.verdict == "refused" for done in found):
+        return "refused"
+    return "ended" if any(done.step == LAST for done in found) else "running"
 
 
 def claim(store: Store, problem: str, wanted: Ask, cooldown: timedelta) -> Answer:
     """Ask for a training. Whoever asks again gets its own ask, unless that has ended or another's began instead."""
     made = asks(store, problem)
     states = {ask.training: state(store, problem, ask.training) for ask in made}
-    own = [ask for ask in made if ask.run == wanted.run and states[ask.training] != "ended"]
+    own = [ask for ask in made if ask.run == wanted.run and states[ask.training] not in OVER]
     lost = [ask for ask in made if states[ask.training] == "running" and wanted.at - ask.at >= PATIENCE]
     begun = [ask for ask in reversed(made) if states[ask.training] != "waiting" and ask not in [*own, *lost]]
     running = [ask for ask in begun if states[ask.training] == "running"]

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from rounds.settings import ROOT
-from serving import about, documentation, operating
+from serving import about, documentation, operating, operations
 from serving.gate import Gate
 from serving.limits import Problem
 from serving.metrics import TYPE
@@ -52,8 +52,9 @@ def _probes(app: FastAPI, state: State) -> None:
     refused = {503: {"model": about.Ready, "description": "Not ready, and why"}}
 
     @app.get("/readyz", summary="Whether predictions are answered, and what is not well", responses=refused)  # type: ignore[arg-type]
-    async def readyz() -> about.Ready:
-        told = about.Ready(**state.described())
+    async def readyz(asked: Request) -> about.Ready:
+        found = state.described() if operating.operates(state, asked) else operations.ready(state)
+        told = about.Ready(**found)
         return told if told.ready else JSONResponse(told.model_dump(), 503)  # type: ignore[return-value]
 
     metrics = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}

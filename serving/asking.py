@@ -11,10 +11,11 @@ from urllib.parse import parse_qsl
 import msgspec
 import numpy as np
 
+from rounds import log
 from rounds.bundle import Bundle, load
-from rounds.errors import Refused
+from rounds.errors import Refused, StoreError
 from serving.inputs import FAULTS, Wrong, fault
-from serving.limits import Problem
+from serving.limits import BUSY, Problem
 from serving.models import Live
 from serving.predict import Prediction, Question, Told
 from serving.state import State
@@ -83,7 +84,12 @@ class Asking:
             wanted = _wanted(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise Problem(422, 'The body is no {"id": "..."}.', fields=[]) from None
-        record = await asyncio.to_thread(self.state.journal.find, wanted.id)
+        try:
+            record = await self.state.clerk.ask(self.state.journal.find, wanted.id)
+        except StoreError as error:
+            log.say(f"/explain: {error}")
+            text = "This prediction is not on record here, and the store, where it may be, does not answer just now."
+            raise Problem(503, text, BUSY) from None
         if record is None:
             raise Problem(404, "No prediction of this id is on record here.")
         bundle = live.bundle if record["bundle"] == live.card.bundle else self._bundle(record["bundle"])

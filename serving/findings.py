@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, get_args
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from rounds.manifest import Facts
+from rounds.retrains import State
 from serving.watching import Seen, Watching, ended
 
 SEEN = ("enough", "little", "nothing")
 DRIFT = ("drift", "none", "unseen")
 PERFORMANCE = ("worse", "as_expected", "better", "unseen")
 DECIDED = ("retrain", "warn", "nothing")
+TRAINING = get_args(State)
 KINDS = ("realised", "naive", "estimated", "tested")
 OUTCOMES = (
     *("entries", "matched", "repeated", "corrected", "contradictory", "disputed"),
@@ -59,6 +62,7 @@ def _watched(seen: Seen) -> Iterator[Any]:
     monitor, decide, collect = (seen.facts(step) for step in ("monitor", "decide", "collect"))
     yield _words("rounds_watch_seen", "How much monitor could see", "seen", SEEN, monitor, "nothing")
     yield _words("rounds_retrain_verdict", "What decide said", "verdict", DECIDED, decide, "")
+    yield from _asked(seen)
     yield from _drift((monitor or {}).get("drift") or {})
     yield from _performance((monitor or {}).get("performance") or {})
     counts = (collect or {}).get("outcomes") or {}
@@ -66,6 +70,15 @@ def _watched(seen: Seen) -> Iterator[Any]:
     windows = (monitor or {}).get("windows") or []
     rows = {str(each["window"]): each["rows"] for each in windows}
     yield _many("rounds_window_rows", "Predictions in each window, 0 the newest", "window", rows, rows)
+
+
+def _asked(seen: Seen) -> Iterator[Any]:
+    """What came of the training that was asked for last; nothing where none ever was."""
+    last = next(iter(seen.retrains), None)
+    yield _words("rounds_retrain_state", "What came of the last training asked for", "state", TRAINING, last, "")
+    if last is not None:
+        at = datetime.fromisoformat(last["at"]).timestamp()
+        yield _one("rounds_retrain_asked_timestamp_seconds", "When the last training was asked for", at)
 
 
 def _steps(seen: Seen) -> Iterator[Any]:

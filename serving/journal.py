@@ -6,6 +6,7 @@ The ledger of outcomes is kept by the same code.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import threading
@@ -26,6 +27,7 @@ from serving.shipping import Yard
 
 MEGABYTE = 1024 * 1024
 FORGET = 6 * 3600.0
+LONG = 10.0  # seconds after which a store that is still taking a segment is told
 REST = 30.0  # seconds that a store which failed is left alone
 
 _log = logging.getLogger("rounds.journal")
@@ -64,7 +66,7 @@ class Journal:
         turn: float = 1.0,
     ) -> None:
         self.durable = durable
-        self.yard = Yard(folder / problem, problem, store, keep_bytes, days, store_days, ledger=ledger)
+        self.yard = Yard(folder / problem, problem, store, keep_bytes, days, store_days, ledger=ledger, asks=self._asks)
         self._bounds = (segment_bytes, segment_seconds)
         self._every = turn  # seconds between two looks at what there is to close and to ship
         self._instance, self._number = secrets.token_hex(6), 0
@@ -73,6 +75,7 @@ class Journal:
         self._turn = threading.Lock()  # held for a write and its sync
         self._stop = threading.Event()
         self._full, self._trouble, self._rest, self._forget = False, "", 0.0, 0.0
+        self._asked = math.inf  # since when the store has been taking a segment
         self._encode = msgspec.json.Encoder().encode_lines
         self._shipper = threading.Thread(target=self._ship, name="journal", daemon=True)
 
@@ -123,7 +126,9 @@ class Journal:
         oldest = min((each.st_mtime for each in found), default=None)
         lag = 0.0 if oldest is None else max(0.0, time.time() - oldest)
         ended = not (self._stop.is_set() or self._shipper.is_alive())
-        trouble = "what ships the journal has ended: start the service again" if ended else self._trouble
+        waited = time.monotonic() - self._asked
+        trouble = f"the store was asked {waited:.0f} s ago, no answer yet" if waited > LONG else self._trouble
+        trouble = "what ships the journal has ended: start the service again" if ended else trouble
         return State(len(found), sum(each.st_size for each in found), lag, self._full, trouble)
 
     def _ready(self, day: str) -> Segment:
@@ -171,6 +176,9 @@ class Journal:
                 put(self.yard.folder / ".room", bytes(MEGABYTE))
                 (self.yard.folder / ".room").unlink()
                 self._full = False
+
+    def _asks(self, begins: bool) -> None:
+        self._asked = time.monotonic() if begins else math.inf
 
     def _say(self, trouble: str) -> None:
         if trouble != self._trouble:

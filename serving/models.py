@@ -6,8 +6,10 @@ import json
 import math
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -101,9 +103,18 @@ class Models:
             self._bring(door, found, digest)
         evaluation = self._evaluation(door, found.run_id)
         card = Card(self.wanted.name, number, digest, found.creation_timestamp, dict(found.tags), evaluation)
-        live = self.open(card)
+        return self.open(card)
+
+    def remember(self, card: Card) -> None:
+        """This one answers now; said by who takes it, for a look that was given up may end later."""
         _put(self._pointer, json.dumps(asdict(card), indent=1, sort_keys=True).encode())
-        return live
+
+    def sweep(self) -> None:
+        """Remove what ended processes had half brought: none that lives takes a day for it."""
+        for half in self.cache.glob(f".{'[0-9a-f]' * 32}"):
+            with suppress(OSError):  # a process beside us may be at it too
+                if time.time() - half.stat().st_mtime > 86400:
+                    shutil.rmtree(half, ignore_errors=True)
 
     def open(self, card: Card) -> Live:
         """The bundle of a card, from the cache."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
 from rounds import log
 from rounds.errors import StoreError
 from serving import about, operations
+from serving.keys import Denied
 from serving.limits import BUSY, Problem
 from serving.state import State
 
@@ -28,6 +28,9 @@ FAILED = {"application/json": {"schema": about.FAILED}}
 NO_REPORT = {404: "There is no such report yet", 503: "The store cannot be reached"}
 
 
+HERE = {"127.0.0.1", "::1"}
+
+
 def add(app: FastAPI, state: State) -> None:
     for path, (tell, summary) in operations.TOLD.items():
         _tells(app, state, path, tell, summary)
@@ -35,10 +38,25 @@ def add(app: FastAPI, state: State) -> None:
         _shows(app, state, path, name)
 
 
+def operates(state: State, asked: Request) -> bool:
+    """Whether whoever asks may know why something is not well, and where it is: operators, and who is on this machine.
+
+    A pod is a machine of its own: what its probe is told stands in its events.
+    """
+    if state.keys is None or (asked.client is not None and asked.client.host in HERE):
+        return True
+    try:
+        state.keys.allow(asked.headers.get("authorization"), "operate")
+    except Denied:
+        return False
+    return True
+
+
 def _tells(app: FastAPI, state: State, path: str, tell: Callable[[State], dict[str, Any]], summary: str) -> None:
     @app.get(f"/ops/{path}", summary=summary, tags=["operations"], operation_id=f"ops {path}")
-    async def told() -> dict[str, Any]:
-        return tell(state)
+    async def told(asked: Request) -> dict[str, Any]:
+        found = tell(state)
+        return found if tell is not operations.health or operates(state, asked) else operations.outline(found)
 
 
 def _shows(app: FastAPI, state: State, path: str, name: str) -> None:
@@ -55,7 +73,7 @@ def _shows(app: FastAPI, state: State, path: str, name: str) -> None:
 
 async def _report(state: State, name: str) -> bytes:
     try:
-        found = await asyncio.to_thread(state.watching.report, name)
+        found = await state.clerk.ask(state.watching.report, name)
     except StoreError as error:
         log.say(f"the watch's {name}: {error}")
         raise Problem(503, f"The {name} of the watch cannot be read from the store just now.", BUSY) from None

@@ -15,6 +15,9 @@ from serving.watching import age_days, ended, moment
 
 SILENT = 300.0  # seconds after which whoever used to ask for the metrics is missed
 STALE = 2 * 86400.0  # seconds from which on what monitor found is old
+ILL = "not well"
+FINE = {"well", "full: nothing is answered"}
+MORE = "A key with the scope 'operate' is told more."
 NEVER = "The watch has not run yet: nothing is known of drift and performance. docs/watching.md says how it is started."
 
 
@@ -40,6 +43,20 @@ def health(state: State) -> Facts:
     if not told["ready"]:
         says.insert(0, f"service: {told['model']}")
     return {"well": not says, "says": says, "parts": parts, "looked": seen.looked}
+
+
+def outline(found: Facts) -> Facts:
+    """Of `health`, for whoever has no key for operators: what is not well, but neither why nor where it is."""
+    ill = dict.fromkeys((said.partition(":")[0] for said in found["says"]), ILL)
+    says = [f"{name}: {ILL}" for name in ill] + [MORE] * bool(ill)
+    return {"well": found["well"], "says": says, "parts": ill, "looked": found["looked"]}
+
+
+def ready(state: State) -> Facts:
+    """The same of what /readyz tells."""
+    told, troubles = state.described(), state.troubles()
+    ill = {*troubles, *(name for name in ("registry", "journal") if told[name] not in FINE)}
+    return {**told, **dict.fromkeys(ill, ILL)}
 
 
 def model(state: State) -> Facts:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -43,7 +42,7 @@ class Retraining:
         if live is None:
             raise Problem(503, "No model answers yet, so there is none to train again; see /readyz.", BUSY)
         try:
-            return json.dumps(await asyncio.to_thread(self._once, reason, airflow, live.card.bundle)).encode()
+            return json.dumps(await self.state.clerk.work(self._once, reason, airflow, live.card.bundle)).encode()
         except StoreError:
             raise Problem(503, "The store is away, and without its ledger nothing is started.", BUSY) from None
         except UnderWay as error:

@@ -40,6 +40,7 @@ class Settings:
     tracking: str
     history: str
     history_seconds: float  # for one look in Redis
+    registry_seconds: float  # for one look at the registry, a new bundle included
     journal: Literal["durable", "fast"]
     journal_folder: Path
     journal_place: str  # a word of `disk.PLACES`
@@ -74,6 +75,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         tracking=given.get("MLFLOW_TRACKING_URI") or f"sqlite:///{HERE / 'mlflow' / 'mlflow.db'}",
         history=given.get("HISTORY") or "",
         history_seconds=_seconds(given, "HISTORY_SECONDS", 0.25),
+        registry_seconds=_seconds(given, "REGISTRY_SECONDS", 60.0),
         journal=cast(Literal["durable", "fast"], _one_of(given, "JOURNAL", "durable", "fast")),
         journal_folder=(folder := Path(given.get("JOURNAL_FOLDER") or HERE / "journal")),
         journal_place=_one_of(given, "JOURNAL_PLACE", *dict.fromkeys([disk.place(folder, given), *disk.PLACES])),

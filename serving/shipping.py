@@ -34,6 +34,7 @@ class Yard:
     store_days: int  # how long they stay in the store; 0 is for ever
     today: Callable[[], datetime] = lambda: datetime.now(UTC)
     ledger: str = LEDGER
+    asks: Callable[[bool], None] = lambda _: None  # told when the store is asked to take a segment, and when it has
 
     def place(self, day: str, name: str) -> str:
         """Where a part of this ledger lies in the store."""
@@ -95,13 +96,15 @@ class Yard:
     def _ship_from_memory(self, packed: Packed) -> None:
         if self.store is None:
             raise StoreError("the journal's disk is full and no STORE takes its segments. Free room, or set STORE.")
-        self.store.write(self.place(packed.day, packed.name), packed.content)
+        with self._asking():
+            self.store.write(self.place(packed.day, packed.name), packed.content)
 
     def _ship(self, path: Path) -> None:
         if self.store is None:
             return
         day, name = path.parent.name, path.name.removesuffix(ZIPPED)
-        self.store.upload(path, self.place(day, name))
+        with self._asking():
+            self.store.upload(path, self.place(day, name))
         kept = self.folder / "shipped" / day / path.name
         try:
             make(kept.parent)
@@ -110,6 +113,14 @@ class Yard:
             path.unlink()
         with suppress(OSError):  # another segment of that day may have come
             path.parent.rmdir()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        self.asks(True)
+        try:
+            yield
+        finally:
+            self.asks(False)
 
     def _forget_copies(self, room: int) -> None:
         """Of what was shipped the newest stay, as many as there is room for."""

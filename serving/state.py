@@ -21,11 +21,13 @@ from rounds.knobs import Problem
 from rounds.outcomes import LEDGER as OUTCOMES
 from rounds.pasts import open_pasts
 from rounds.store import Store, open_store
+from serving.clerk import Clerk
 from serving.findings import Findings
 from serving.journal import Journal
 from serving.keys import guard
 from serving.metrics import Metrics
 from serving.models import Live, Models
+from serving.patience import Patience, TooLong
 from serving.predict import Predictor
 from serving.reasons import Explainer
 from serving.settings import Settings
@@ -61,6 +63,7 @@ class State:
         self.store: Store = open_store(settings.store)
         self.metrics, self.health = Metrics(), Health()
         self.models = Models(settings.problem, settings.model, settings.tracking, settings.cache)
+        self.patience = Patience(settings.registry_seconds)
         folder, durable = settings.journal_folder, settings.journal == "durable"
         self.key, days, far = secret(settings.journal_key, folder), settings.journal_days, settings.journal_store_days
         self.journal = Journal(folder, settings.problem, self.store, durable=durable, days=days, store_days=far)
@@ -70,7 +73,7 @@ class State:
         serve = self.problem.serve
         self.predictor = Predictor(serve.bands, self.journal, self.key, self.metrics)
         self.predictor.remote = bool(settings.history)
-        self.explainer = Explainer(serve, self.metrics)
+        self.explainer, self.clerk = Explainer(serve, self.metrics), Clerk()
         self.live: Live | None = None
         self.card = (problems.HERE / settings.problem / "README.md").read_text(encoding="utf-8")
         self.draining = False
@@ -93,6 +96,7 @@ class State:
         self._loop = asyncio.get_running_loop()
         self.journal.start()
         self.outcomes.start()
+        self.models.sweep()
         if (live := self.models.remembered()) is not None:
             self._take(live)
         for watcher in self._watchers:
@@ -104,6 +108,7 @@ class State:
         self._stop.set()
         self.watching.stop()
         self.explainer.close()
+        self.clerk.close()
         other = threading.Thread(target=self.outcomes.close)  # both at once: a store that hangs is waited for once
         other.start()
         self.journal.close()
@@ -154,8 +159,15 @@ class State:
 
     def _models(self) -> None:
         try:
-            live = self.models.newest(self.live)
+            live = self.patience.ask(lambda: self.models.newest(self.live))
+            if live is not self.live:
+                self.models.remember(live.card)
             fault = ""
+        except TooLong:
+            fault = (
+                f"no whole answer within {self.settings.registry_seconds:g} s, so it was given up, and is asked again "
+                "later. See that the registry and the way to it are well, or give it longer with REGISTRY_SECONDS."
+            )
         except Exception as error:  # noqa: BLE001 - a bundle is code too, and what it raises is not foreseen
             fault = str(error) if isinstance(error, RoundsError) else log.withheld(error)
         else:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +16,10 @@ from rounds import log, manifest, places, retrains
 from rounds.errors import RoundsError, StoreError
 from rounds.manifest import Facts, Manifest
 from rounds.store import Store
+from serving.patience import Patience, TooLong
 
+LONG = 3.0  # seconds after which a look at the store that has no answer is told
+OTHERS = 15.0  # seconds after which somebody else who was asked is given up
 TRAINING = ("ingest", "validate", "features", "tune", "train", "evaluate", "register")
 DAILY = ("publish", "score", "collect", "monitor", "decide")
 SHOWN = 5  # of the retrains that were asked for
@@ -44,9 +48,9 @@ class Watching:
 
     def __init__(self, store: Store, problem: str, every: float, asked: Mapping[str, Callable[[], str]]) -> None:
         self.store, self.problem = store, problem
-        self.seen = Seen()
+        self._seen, self._begun = Seen(), math.inf
         self.trouble: dict[str, str] = dict.fromkeys(asked, "not asked yet")
-        self._every, self._asked = every, asked
+        self._every, self._others = every, {name: (ask, Patience(OTHERS)) for name, ask in asked.items()}
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watching", daemon=True)
         self._report: tuple[str, bytes] = ("", b"")
@@ -57,18 +61,22 @@ class Watching:
     def stop(self) -> None:
         self._ends.set()
 
+    @property
+    def seen(self) -> Seen:
+        """What was found last; that a store hangs is said before it is given up."""
+        waited = time.monotonic() - self._begun
+        return self._seen if waited <= LONG else replace(self._seen, trouble=f"asked {waited:.0f} s ago, no answer yet")
+
     def look(self) -> None:
         """Once; what cannot be seen is said, and what was seen before is kept."""
-        try:
-            steps, trouble = self._steps()
-            asked, unread = self._retrains()
-            self.seen = Seen(MappingProxyType(steps), asked, time.time(), " ".join(filter(None, [trouble, unread])))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the looking
-            self._say("the store", self.seen.trouble, text := _told(error))
-            self.seen = Seen(self.seen.steps, self.seen.retrains, self.seen.at, text)
-        for name, ask in self._asked.items():
+        self._begun = time.monotonic()
+        self._look()
+        self._begun = math.inf
+        for name, (ask, patience) in self._others.items():
             try:
-                text = ask()
+                text = patience.ask(ask)
+            except TooLong:
+                text = f"no whole answer within {OTHERS:g} s"
             except Exception as error:  # noqa: BLE001
                 text = _told(error)
             self._say(name, self.trouble[name], text)
@@ -87,6 +95,16 @@ class Watching:
             self._report = (wanted, content)
         return self._report[1]
 
+    def _look(self) -> None:
+        before = self._seen
+        try:
+            steps, trouble = self._steps()
+            asked, unread = self._retrains()
+            self._seen = Seen(MappingProxyType(steps), asked, time.time(), " ".join(filter(None, [trouble, unread])))
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the looking
+            self._say("the store", before.trouble, text := _told(error))
+            self._seen = replace(before, trouble=text)
+
     def _steps(self) -> tuple[dict[str, Manifest], str]:
         """The last manifest of each step; one that cannot be read hides no other."""
         found: dict[str, Manifest] = {}
@@ -99,8 +117,8 @@ class Watching:
                     found[step] = manifest.parse(raw, path)
             except StoreError as error:
                 wrong.append(str(error))
-                if step in self.seen.steps:
-                    found[step] = self.seen.steps[step]
+                if step in self._seen.steps:
+                    found[step] = self._seen.steps[step]
         return found, " ".join(wrong)
 
     def _retrains(self) -> tuple[tuple[Facts, ...], str]:
@@ -109,7 +127,7 @@ class Watching:
             made = retrains.asks(self.store, self.problem)[: -SHOWN - 1 : -1]
             states = [retrains.state(self.store, self.problem, ask.training) for ask in made]
         except StoreError as error:
-            return self.seen.retrains, str(error)
+            return self._seen.retrains, str(error)
         told = ({**ask.model_dump(mode="json"), "state": how} for ask, how in zip(made, states, strict=True))
         return tuple(told), ""
 

@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
 
 def planned(given: argparse.Namespace) -> Plan:
     """A real table has no room for many weeks, so what happens to it happens sooner."""
-    sooner = {"drift_from": 3, "bad_from": 5} if given.source else {}
+    sooner = {"drift_from": 2, "bad_from": 5} if given.source else {}
     source = str(Path(given.source).absolute()) if given.source else ""
     asked = {name: value for name in ("weeks", "weekly") if (value := getattr(given, name)) is not None}
     return Plan.model_validate({"source": source, **sooner, **asked})
@@ -72,17 +72,18 @@ def drill(place: Path, name: str, plan: Plan) -> int:
         if memory.day is not None:
             tell(f"goes on after {memory.day}")
         Drill(around, base, raw, hospital, memory, tell).play(tick)
-    return told(place, plan, memory, time.monotonic() - begun)
+    share = base.height / (base.height + raw.height)
+    return told(place, plan, memory, lead(plan, share), time.monotonic() - begun)
 
 
-def told(place: Path, plan: Plan, memory: Memory, seconds: float) -> int:
+def told(place: Path, plan: Plan, memory: Memory, lead: str, seconds: float) -> int:
     """The page, and a few lines of it."""
     weeks = [note for _, note in sorted(memory.notes("weeks").items())]
     if not weeks:
         print("no week is over, so there is no story")
         return 1
     story = place / "story.html"
-    story.write_text(page(weeks, plan, lead(plan)), encoding="utf-8")
+    story.write_text(page(weeks, plan, lead), encoding="utf-8")
     asked = [week["week"] for week in weeks if week["decided"]["verdict"] == "retrain"]
     print(f"{len(weeks)} weeks, {sum(sum(week['counted'].values()) for week in weeks):,} predictions, {seconds:.0f} s")
     print(f"retrains were asked after the weeks {', '.join(map(str, asked)) or 'none'}")
@@ -90,10 +91,10 @@ def told(place: Path, plan: Plan, memory: Memory, seconds: float) -> int:
     return 0
 
 
-def lead(plan: Plan) -> str:
+def lead(plan: Plan, share: float) -> str:
     if plan.source:
         return (
-            f"The first {plan.initial:.0%} of a real table teach the first champion, the rest comes day by day. From "
+            f"The first {share:.0%} of a real table teach the first champion, the rest comes day by day. From "
             f"week {plan.drift_from} on a number is sent in another unit and a flag is not sent any more."
         )
     return (

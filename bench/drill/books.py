@@ -24,6 +24,7 @@ class Answered(NamedTuple):
 
 
 Answers = Mapping[date, Sequence[Answered]]
+Due = Mapping[date, Sequence[Told]]
 
 
 def between(answered: Answers, first: date, end: date) -> list[Answered]:
@@ -36,13 +37,14 @@ def counted(answered: Answers, monday: date) -> dict[str, int]:
     return {str(version): found.count(version) for version in sorted(set(found))}
 
 
-def truth(world: World, answered: Answers, watched: Facts, monday: date) -> Facts:
-    """How good the scores are if nobody is called: of the rows that the watch looked at, and of the week's."""
-    seen = between(answered, date.fromisoformat(watched["windows"][-1]["first"][:10]), monday)
+def truth(world: World, answered: Answers, due: Due, version: int, since: date, monday: date) -> Facts:
+    """How good the scores are if nobody is called: of the rows whose outcomes the watch knows, and of the week's."""
+    heard = {each.key for day in due if day < monday for each in due[day]}
+    seen = [each for each in between(answered, since, monday) if each.key in heard]
     week = between(answered, monday - WEEK, monday)
     called = sum(call(world.plan, each.key, each.above).action == "call" for each in week)
     return {
-        "watched": _of(world, [each for each in seen if each.version == watched["version"]]),
+        "watched": _of(world, [each for each in seen if each.version == version]),
         "week": _of(world, week),
         "called": called,
         "held": sum(each.above for each in week) - called,
@@ -55,9 +57,7 @@ def _of(world: World, found: Sequence[Answered]) -> Facts:
     return {"rows": len(found), "auc": auc(scores, missed), "said": sum(scores) / count, "rate": sum(missed) / count}
 
 
-def known(
-    world: World, base: pl.DataFrame, raw: pl.DataFrame, due: Mapping[date, Sequence[Told]], monday: date
-) -> pl.DataFrame:
+def known(world: World, base: pl.DataFrame, raw: pl.DataFrame, due: Due, monday: date) -> pl.DataFrame:
     """The clinic's own table: every appointment whose outcome it knows, spelt as its table is."""
     problem = world.problem
     key, outcome = problem.columns[unique(problem)].raw, problem.columns[problem.outcome.column].raw

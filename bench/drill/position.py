@@ -28,7 +28,8 @@ class Memory:
         found = Plan.model_validate(known)
         if found != plan:
             raise Refused(
-                f"another drill lies in {self.store.url}. Say what it was begun with, or choose another FOLDER."
+                f"another drill lies in {self.store.url}. Say what it was begun with (SOURCE, WEEKS), or begin anew: "
+                "AGAIN=1."
             )
         return found
 

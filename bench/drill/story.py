@@ -36,7 +36,7 @@ def page(weeks: Sequence[Week], plan: Plan, lead: str) -> str:
             "Who answered?", _versions(weeks, plan), "Each bar is a week's questions, by the version that answered."
         ),
         f"<section><h2>Week by week</h2>{_table(weeks)}</section>",
-        f"<section><h2>What is real here, and what is played</h2>{_REAL}</section>",
+        f"<section><h2>What is real here, and what is played</h2>{_real(plan)}</section>",
     ]
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>The drill</title>'
     return (
@@ -65,11 +65,18 @@ def _head(weeks: Sequence[Week], plan: Plan, lead: str) -> str:
         f'<div class="tile"><b>{value}</b><span>{escape(name)}</span><small>{escape(says)}</small></div>'
         for value, name, says in tiles
     )
-    events = "".join(f"<li>Week {week['week']}: {escape(event)}.</li>" for week in weeks for event in week["events"])
+    happened = [f"Week {week['week']}: {event}." for week in weeks for event in week["events"]]
+    events = "".join(f"<li>{escape(each)}</li>" for each in happened or [_uneventful(weeks)])
     return (
         f"<header><p>The drill</p><h1>A hospital, played in minutes</h1><p class=lead>{escape(lead)}</p></header>"
         f'<div class="tiles">{shown}</div><section><h2>What happened</h2><ul>{events}</ul></section>'
     )
+
+
+def _uneventful(weeks: Sequence[Week]) -> str:
+    warned = [str(week["week"]) for week in weeks if week["decided"]["verdict"] == "warn"]
+    said = f"The watch warned after the weeks {', '.join(warned)}." if warned else "The watch warned of nothing."
+    return f"{said} No training was asked for, and no other model was released."
 
 
 def _picture(title: str, svg: str, says: str) -> str:
@@ -160,12 +167,15 @@ def _drift(weeks: Sequence[Week], plan: Plan) -> str:
 
 
 def _rates(weeks: Sequence[Week], plan: Plan) -> str:
-    truths = [week["truth"]["week"] for week in weeks]
-    high = max([*(each["rate"] for each in truths), *(each["said"] for each in truths), 0.1]) * 1.25
+    def of(name: str) -> Callable[[Week], Any]:
+        return lambda week: week["truth"]["watched"][name] if week["truth"]["watched"]["rows"] else None
+
+    high = max([*(of(name)(week) or 0.0 for name in ("rate", "said") for week in weeks), 0.1]) * 1.25
     plot = _board("Said and happened by week", weeks, 0.0, high)
     _axes(plot, weeks, plan, "share missed", steps(0, high), ".0%")
-    plot.line([(week["week"], week["truth"]["week"]["rate"]) for week in weeks], "truth")
-    plot.line([(week["week"], week["truth"]["week"]["said"]) for week in weeks], "other")
+    for name, style in (("rate", "truth"), ("said", "other")):
+        for run in _runs(weeks, of(name)):
+            plot.line(run, style)
     for week in weeks:
         target = week["drift"]["target"]
         if target["rate"] is not None:
@@ -182,7 +192,7 @@ def _rates(weeks: Sequence[Week], plan: Plan) -> str:
 def _versions(weeks: Sequence[Week], plan: Plan) -> str:
     high = max(sum(week["counted"].values()) for week in weeks) * 1.1 or 1
     plot = Plot("Versions by week", (weeks[0]["week"] - 0.5, weeks[-1]["week"] + 0.5), (0, high), WIDE, 230)
-    _axes(plot, weeks, plan, "predictions", steps(0, high, 4), ",.0f")
+    _axes(plot, weeks, plan, "", steps(0, high, 4), ",.0f")
     for week in weeks:
         foot = 0
         for version, rows in week["counted"].items():
@@ -210,6 +220,12 @@ def _legend(plot: Plot, words: Iterable[tuple[str, str]]) -> Plot:
     return plot
 
 
+def _real(plan: Plan) -> str:
+    real = bool(plan.source)
+    also = "; the appointments, the patients, and who missed what" if real else ""
+    return _REAL.format(also=also, played="what is changed in the table, " if real else "the patients, ")
+
+
 def _table(weeks: Sequence[Week]) -> str:
     rows = []
     for week in weeks:
@@ -229,17 +245,19 @@ def _table(weeks: Sequence[Week]) -> str:
 
 
 _AUC = (
-    "Of the watched champion's own predictions in the last four weeks. Truth: what would have been missed if nobody "
-    "had been called, which only the drill knows. Naive: all outcomes as they came, though calls had changed some. "
-    "Weighted: who was called does not count, who was left uncalled by lot stands for them. Bars are 95% intervals."
+    "Of the watched champion's own predictions whose outcomes were in by then. Truth: what would have been missed if "
+    "nobody had been called, which only the drill knows. Naive: all outcomes as they came, though calls changed some. "
+    "Weighted: who was called does not count, who was left uncalled by lot stands for them. Bars are 95% intervals. A "
+    "few outcomes are told wrong at first, which pulls the first weeks of a model down."
 )
 _DRIFT = "The population stability index of the newest week, of what moved most; dashed: from here on it may matter."
 _RATES = (
-    "A call that works makes a miss a visit, so the clinic's own books show fewer misses than there would have been."
+    "Of the same predictions. The watch has outcomes alone, and calls changed some: who was left uncalled by lot "
+    "stands for who was called."
 )
 _REAL = (
     "<p>Real: every step, each as a process of its own; the store, the registry and the ledgers; the service, asked "
-    "over HTTP; what was decided, trained, promoted and rolled back. Played: the patients, the calls and whether they "
+    "over HTTP; what was decided, trained, promoted and rolled back{also}. Played: {played}the calls and whether they "
     "work, when an outcome comes to be known, and the calendar. A day passes when the drill says so: the product asks "
     "what time it is, and is told the drill's time. Airflow is not there: the drill starts the steps in the order of "
     "the DAGs, and does what their trigger does.</p>"

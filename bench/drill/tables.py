@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
+from typing import cast
 
 import polars as pl
 
 from bench.drill.plan import Plan
 from jobs.sources.file import land_table
 from problems import definition
-from rounds.knobs import Problem
+from rounds.errors import Refused
+from rounds.knobs import Problem, Split
+from rounds.slices import cut
 
+CALIBRATED = 2  # days that `train` wants for its calibrator
 LONGEST_WAIT = 30  # days, in a broken export
 LONGER, VISITS = 3, 1.79  # visits of a simulated patient, on average
 
@@ -65,14 +70,26 @@ def real(plan: Plan, problem: Problem) -> tuple[pl.DataFrame, date]:
         land_table(Path(plan.source), Path(folder) / "landed.parquet", Path(folder))
         whole = pl.read_parquet(Path(folder) / "landed.parquet", glob=False)
     happens = day(problem)
-    days = whole.select(happens).to_series().drop_nulls().sort()
-    first: date = days[int(plan.initial * len(days))]
+    first = begins(whole.select(happens).to_series().drop_nulls().sort(), plan.initial, problem.split)
     turn = first - timedelta(days=first.weekday()) + timedelta(weeks=plan.drift_from - 1)
     changed = whole.sort(happens, maintain_order=True).with_columns(
         pl.when(happens >= turn).then(other).otherwise(pl.col(name)).alias(name)
         for name, other in changes(problem).items()
     )
     return changed, first
+
+
+def begins(days: pl.Series, initial: float, split: Split) -> date:
+    """The first day of the stream: after the initial share, and not before `train` can split what lies before it."""
+    for first in days[int(initial * len(days)) :].unique(maintain_order=True):
+        with suppress(Refused):
+            found = cut(before := days.filter(days < first), split)
+            if found.rows(before.to_frame(), days.name, "calibrate").get_column(days.name).n_unique() >= CALIBRATED:
+                return cast(date, first)
+    raise Refused(
+        f"the table has {days.n_unique()} days, too few to split the first of them and to play the others. Bring a "
+        "longer one."
+    )
 
 
 def changes(problem: Problem) -> dict[str, pl.Expr]:

@@ -128,15 +128,18 @@ class Drill:
     def week(self, service: Service, monday: date) -> None:
         """The watch; whatever it asks for; the histories; and now and then somebody who knows better."""
         begun, week = time.monotonic(), (monday - self.world.first).days // 7
+        run = f"week-{week:02}"
         publishing = threading.Thread(target=self.publish, args=(monday, f"clinic-{week:02}"))
         if week % self.world.plan.publish == 0:
             publishing.start()
-        code, watched, decided = self.watch(service, monday, f"week-{week:02}")
+        code, watched, decided = self.watch(service, monday, run)
         if publishing.ident is not None:
             publishing.join()
         events = [*self.midweek(monday), *(self.retrain(service, decided, monday) if code == 0 else [])]
         events += self.push(service, week, monday)
-        truth, counted = books.truth(self.world, self.answered, watched, monday), books.counted(self.answered, monday)
+        since = date.fromisoformat(self.hospital.facts(run, "collect")["since"][:10])
+        truth = books.truth(self.world, self.answered, self.due, watched["version"], since, monday)
+        counted = books.counted(self.answered, monday)
         note = reading.note(week, monday, watched, decided, events, truth, counted)
         self.memory.keep(f"weeks/{week:02}", {**note, "seconds": round(time.monotonic() - begun, 1)})
         self.tell(reading.line(note))

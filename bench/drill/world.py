@@ -143,7 +143,7 @@ def lot(plan: Plan, key: str, what: str) -> float:
 def auc(scores: Sequence[float], missed: Sequence[bool]) -> float | None:
     """Of two appointments, one missed and one not: how often the first had the higher score."""
     table = pl.DataFrame({"score": scores, "missed": missed}).with_columns(pl.col("score").rank().alias("rank"))
-    ones, rows = int(table.get_column("missed").sum()), table.height
+    ones, rows = int(table.get_column("missed").sum() or 0), table.height
     if not 0 < ones < rows:
         return None
     ranks = float(table.filter(pl.col("missed")).get_column("rank").sum())

@@ -181,8 +181,7 @@ def _unseen(watched: Watched, asked: Decide) -> list[str]:
     """What the rules could not look at, a sentence each."""
     told = []
     if watched.drift.get("verdict") not in {"drift", "none"}:
-        rows = next((f" ({each['rows']:,} rows)" for each in watched.facts.get("windows") or ()), "")
-        told.append(f"drift: the newest window{rows} does not say enough")
+        told.append(f"drift: {_waits(watched)}")
     if not _is_seen(watched):
         told.append(f"performance: {watched.says('too few outcomes')}")
     if asked.drop is not None and watched.performance.get("drop") is None:
@@ -190,6 +189,17 @@ def _unseen(watched: Watched, asked: Decide) -> list[str]:
     if asked.age is not None and watched.facts.get("age_days") is None:
         told.append("age: nobody knows when the champion was made")
     return [*told, *(watched.facts.get("trouble") or ())]
+
+
+def _waits(watched: Watched) -> str:
+    """Why nothing can be said of drift: for want of rows, or of windows that agree."""
+    windows = watched.facts.get("windows") or ()
+    enough = [each.get("seen") == "enough" for each in windows]
+    if enough and enough[0] and sum(enough) < watched.drift.get("agree", 0):
+        said = "says" if sum(enough) == 1 else "say"
+        return f"something moved; {watched.drift['agree']} windows must agree, and so far {sum(enough)} {said} enough"
+    rows = f" ({windows[0]['rows']:,} rows)" if windows else ""
+    return f"the newest window{rows} does not say enough"
 
 
 def _is_seen(watched: Watched) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import secrets
 import stat
 import subprocess
 import sys
@@ -47,6 +49,30 @@ def test_the_service_sees_hashes_of_its_callers_keys(env: Path) -> None:
         assert key["hash"] == "sha256:" + hashlib.sha256(found[name].encode()).hexdigest()
         assert found[name] not in text
     assert known[1]["scopes"] == ["operate"] and "operate" not in known[0]["scopes"]
+
+
+@pytest.mark.docker
+def test_a_file_that_was_lost_is_missed_where_its_data_are_still_there(env: Path) -> None:
+    project = f"lost-{secrets.token_hex(4)}"
+    command = [sys.executable, ROOT / "images/passwords.py", "--fits", env]
+    environment = {**os.environ, "COMPOSE_PROJECT_NAME": project}
+
+    def asked() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    assert asked().returncode == 0, "nothing was ever started"
+    labels = [f"--label=com.docker.compose.{name}" for name in (f"project={project}", "volume=postgres")]
+    subprocess.run(["docker", "volume", "create", *labels, f"{project}_postgres"], check=True, capture_output=True)
+    try:
+        lost = asked()
+        written(env)
+        assert asked().returncode == 0, "the file is there"
+    finally:
+        given_up = lost.stderr.splitlines()[-1].split()
+        subprocess.run(given_up, check=True, capture_output=True)
+    env.unlink()
+    assert lost.returncode == 2 and f"{project}_postgres" in lost.stderr and "Bring it back" in lost.stderr
+    assert asked().returncode == 0, "the command that it names gives the data up"
 
 
 def test_what_a_person_is_told_holds_no_password(env: Path) -> None:

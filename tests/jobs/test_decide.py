@@ -162,6 +162,9 @@ def test_what_could_not_be_seen_is_never_called_well() -> None:
     little = {**BLIND, "windows": [{"window": 0, "rows": 10, "seen": "little"}]}
     assert judge(little, Decide()).verdict == "nothing"
     assert "drift: the newest window (10 rows) does not say enough" in judge(little, Decide()).unseen
+    windows = [{"window": 0, "rows": 900, "seen": "enough"}, {"window": 1, "rows": 9, "seen": "little"}]
+    early = judge(watched(windows=windows, drift__verdict="unseen", drift__agree=3), Decide())
+    assert early.unseen == ("drift: something moved; 3 windows must agree, and so far 1 says enough",)
 
 
 @dataclass(frozen=True)

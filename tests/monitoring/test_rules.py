@@ -6,11 +6,12 @@ import json
 import re
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
+from rounds.retrains import State
 from tests.checkout import ROOT
 
 RULES = ROOT / "monitoring/rules.yml"
@@ -68,6 +69,13 @@ def drift(word: str, matters: float) -> list[dict[str, str]]:
     return [*verdict("rounds_drift_verdict", word, *others), always("rounds_drift_matters", matters, 'feature="age"')]
 
 
+def training(state: str, hours: float, decided: str = "retrain") -> list[dict[str, str]]:
+    """What came of the training that was asked for so long ago, and what the newest look decided."""
+    told = [always("rounds_retrain_state", float(each == state), f'state="{each}"') for each in get_args(State)]
+    at = always("rounds_retrain_asked_timestamp_seconds", NOW - hours * 3600)
+    return [*told, at, *verdict("rounds_retrain_verdict", decided, *{"retrain", "warn", "nothing"} - {decided})]
+
+
 UP = always("up", 1)
 RATIO = ("rounds_calibration_ratio_low", "rounds_calibration_ratio_high")
 # For each alert the worlds in which it fires, and those in which it does not.
@@ -104,12 +112,18 @@ WORLDS: dict[str, tuple[list[list[dict[str, str]]], list[list[dict[str, str]]]]]
     "TrainingStale": ([[step("register", 17 * 24)]], [[step("register", 8 * 24)], [step("monitor", 17 * 24)]]),
     "DailyStale": ([[step("publish", 30)], [step("score", 30)]], [[step("publish", 20)]]),
     "RetrainStuck": (
-        [[*verdict("rounds_retrain_verdict", "retrain", "warn"), step("decide", 10), step("register", 100)]],
+        [training("waiting", 10), training("running", 10), training("running", 30, decided="warn")],
         [
-            [*verdict("rounds_retrain_verdict", "warn", "retrain"), step("decide", 10), step("register", 100)],
-            [*verdict("rounds_retrain_verdict", "retrain", "warn"), step("decide", 10), step("register", 2)],
-            [*verdict("rounds_retrain_verdict", "retrain", "warn"), step("decide", 3), step("register", 100)],
+            training("refused", 10),
+            training("ended", 10),
+            training("waiting", 3),
+            training("running", 3),
+            training("waiting", 30, decided="nothing"),
         ],
+    ),
+    "RetrainRefused": (
+        [training("refused", 10), training("refused", 1, decided="warn")],
+        [training("ended", 10), training("running", 10), training("waiting", 10), training("refused", 8 * 24)],
     ),
     "StoreUnseen": (
         [[always("rounds_watch_store_up", 0)], [always("rounds_watch_readable", 0)]],

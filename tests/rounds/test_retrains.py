@@ -72,11 +72,12 @@ def test_one_that_was_lost_half_way_does_not_spend_its_reason(shelf: Shelf, cool
     assert asks(shelf, "wednesday", 2, cooldown).ask
 
 
-@pytest.mark.parametrize(("step", "verdict"), [("register", "done"), ("evaluate", "refused")])
+@pytest.mark.parametrize(("step", "verdict"), [("register", "done"), ("evaluate", "refused"), ("register", "refused")])
 def test_a_training_ends_well_or_refused(shelf: Shelf, step: str, verdict: Verdict) -> None:
     asks(shelf, "monday")
     trains(shelf, "monday", step, verdict)
-    assert retrains.state(shelf.store, "noshow", "retrain-monday") == "ended"
+    state = {"done": "ended", "refused": "refused"}[verdict]
+    assert retrains.state(shelf.store, "noshow", "retrain-monday") == state
     assert asks(shelf, "monday").held.startswith("asked already by run monday, as training retrain-monday"), "cleared"
     until = "cooldown until 2026-12-05 05:00 UTC"
     assert asks(shelf, "b", 1).held == f"asked already by run monday, as training retrain-monday; {until}"

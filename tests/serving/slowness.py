@@ -9,11 +9,12 @@ from contextlib import contextmanager, suppress
 
 
 class Proxy:
-    """`pause` seconds before each byte of an answer; None passes answers on as they come."""
+    """`pause` seconds before each byte of an answer to a request whose first line holds `slow`; None: as they come."""
 
     def __init__(self, to: int) -> None:
         self.to, self.asked = to, 0
         self.pause: float | None = None
+        self.slow = b""
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.ended = threading.Event()
@@ -27,17 +28,22 @@ class Proxy:
                 self.asked += 1
                 there = socket.create_connection(("127.0.0.1", self.to))
                 self._sockets += [here, there]
-                threading.Thread(target=self._pass, args=(here, there, False), daemon=True).start()
-                threading.Thread(target=self._pass, args=(there, here, True), daemon=True).start()
+                said: list[bytes] = [b""]
+                threading.Thread(target=self._ask, args=(here, there, said), daemon=True).start()
+                threading.Thread(target=self._answer, args=(there, here, said), daemon=True).start()
 
-    def _pass(self, one: socket.socket, other: socket.socket, answers: bool) -> None:
+    def _ask(self, one: socket.socket, other: socket.socket, said: list[bytes]) -> None:
         with suppress(OSError):
             while data := one.recv(65536):
-                if not answers or self.pause is None:
-                    other.sendall(data)
-                    continue
+                said[0] = data.split(b"\r\n", 1)[0]
+                other.sendall(data)
+            other.shutdown(socket.SHUT_RDWR)
+
+    def _answer(self, one: socket.socket, other: socket.socket, said: list[bytes]) -> None:
+        with suppress(OSError):
+            while data := one.recv(65536):
                 for at in range(len(data)):
-                    if self.pause is None:
+                    if self.pause is None or self.slow not in said[0]:
                         other.sendall(data[at:])
                         break
                     self.ended.wait(self.pause)

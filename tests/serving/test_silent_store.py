@@ -1,0 +1,60 @@
+"""A store that takes connections and says nothing: it is told, what needs no store goes on, and nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.serving.running import ONE, Answered, Clinic, Service
+from tests.serving.slowness import silent
+
+MANY = 40  # more than the threads that all of a service's own work shares
+
+
+@pytest.fixture
+def own(clinic: Clinic, tmp_path: Path) -> Clinic:
+    return clinic.copy(tmp_path / "own")
+
+
+@pytest.fixture
+def service(own: Clinic) -> Iterator[Service]:
+    with own.serving() as before:
+        assert before.ready().predict(ONE).status == 200
+        before.process.kill()  # what it has not shipped is the next one's to ship
+        before.process.wait()
+    keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ALLOW_HTTP": "true"}
+    with silent() as port:
+        store = {"STORE": "s3://bucket/store", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", **keys}
+        with own.serving(**store, STORE_TIMEOUT="300") as found:
+            yield found.ready()
+
+
+def test_a_store_that_says_nothing_is_told_and_holds_up_only_what_lies_there(service: Service) -> None:
+    told = service.until("/ops/health", lambda found: "no answer yet" in found.json["parts"]["store"])
+    assert not told.json["well"]
+    found: list[Answered] = []
+    asking = [threading.Thread(target=lambda: found.append(service.ask("/explain", {"id": "x"}))) for _ in range(MANY)]
+    for each in asking:
+        each.start()
+    outcome = {"outcomes": [{"id": "y", "outcome": True}]}
+    assert service.ask("/outcomes", outcome).status == 200
+    assert service.predict(ONE).status == 200
+    assert not found, "they still wait for the store"
+    service.until("/readyz", lambda found: "the store was asked" in found.json["journal"])
+    for each in asking:
+        each.join()
+    assert {each.status for each in found} == {503}
+    assert "the store" in found[0].json["error"]
+
+
+def test_it_does_not_hold_the_end_and_nothing_is_lost(service: Service, own: Clinic) -> None:
+    wanted = [service.predict(ONE).json["predictions"][0]["id"] for _ in range(3)]
+    asking = threading.Thread(target=service.ask, args=("/explain", {"id": "x"}))
+    asking.start()
+    assert service.end() == 0
+    asking.join()
+    lines = own.journaled()
+    assert {*wanted} <= {each["id"] for each in lines} and len(lines) == 4
