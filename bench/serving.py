@@ -1,7 +1,7 @@
 """The service beside its floor and its peers, here alone: answers a second, and how late the last one in a hundred is.
 
 Needs wrk and a package index. Each server is asked for some seconds over 1, 8 and 32 connections; then the service is
-given a list of 100,000 appointments.
+given a list of 100,000 appointments, three times.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rounds.settings import ROOT
 
 SECONDS = 5
 CONNECTIONS = (1, 8, 32)
-MANY = 100_000
+MANY, LISTS = 100_000, 3
 THEIRS, OURS = 8141, 8142
 JSON = {"Content-Type": "application/json"}
 WANTED = {"floor": ("0.6  1.5  3", ""), "mlflow models serve": ("3 at 8 connections", "0.5 at most")}
@@ -104,6 +104,14 @@ def ask(url: str, body: bytes | None = None) -> Any:
         return json.loads(answer.read())
 
 
+def lasted(url: str, body: bytes) -> float:
+    """Seconds to the last byte of the answer; what its reader makes of it is not counted."""
+    begun = time.perf_counter()
+    with urllib.request.urlopen(url, body) as answer:
+        answer.read()
+    return time.perf_counter() - begun
+
+
 def line(name: str, found: Found, wanted: str = "") -> tuple[str, str, str]:
     return name, "  ".join(f"{rate:,.0f} ({late:.1f} ms)" for rate, late in found.values()), wanted
 
@@ -123,9 +131,8 @@ def asked(place: Path, environment: dict[str, str]) -> tuple[list[tuple[str, str
         ours = {count: loaded(f"{url}/predict", one, count, place) for count in CONNECTIONS}
         why = {count: loaded(f"{url}/predict?explain=true", one, count, place) for count in CONNECTIONS}
         many = json.dumps({"appointments": [{**example, "patient_id": str(at)} for at in range(MANY)]}).encode()
-        begun = time.perf_counter()
-        ask(f"{url}/predict", many)
-        rows.append((f"{MANY:,} appointments at once", f"{time.perf_counter() - begun:.2f} s", "at most 2 s"))
+        took = "  ".join(f"{lasted(f'{url}/predict', many):.2f}" for _ in range(LISTS))
+        rows.append((f"{MANY:,} appointments at once, {LISTS} times, s", took, "at most 2"))
         rows.append(("memory, the most and now", memory(process), "at most 350 MB"))
         features = ask(f"{url}/model")["features"]
     begun = time.perf_counter()
