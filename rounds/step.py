@@ -261,7 +261,7 @@ def _part(inputs: Mapping[str, Manifest], entry: str) -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _since(started: float) -> float:

@@ -60,6 +60,15 @@ def test_done(checkout: Checkout, warm: Warm) -> None:
     }
 
 
+def test_of_two_runs_of_one_second_the_later_is_the_newest(checkout: Checkout, warm: Warm) -> None:
+    write_step(checkout, "return {}")
+    names = [f"run-{number}" for number in (3, 1, 2)]
+    for name in names:
+        assert warm.run(checkout, "trial", name).code == 0
+    starts = {name: checkout.manifest("trial", name)["circumstances"]["started"] for name in names}
+    assert sorted(names, key=starts.__getitem__) == names and len(set(starts.values())) == 3
+
+
 def test_refused_keeps_what_it_wrote(checkout: Checkout, warm: Warm) -> None:
     write_step(checkout, 'write.text("report.txt", "bad")\n    raise Refused("It is bad. Mend it.", {"rows": 3})')
     assert warm.run(checkout, "trial").sentence(2) == "trial: It is bad. Mend it."
