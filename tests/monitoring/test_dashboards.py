@@ -11,12 +11,14 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from rounds.retrains import Ask, claim
 from rounds.store import open_store
 from tests.checkout import ROOT
 from tests.serving.conftest import clinic  # noqa: F401 - the same clinic as the service's own tests
@@ -64,7 +66,10 @@ def asked(clinic: Clinic, prometheus: str, tmp_path_factory: pytest.TempPathFact
         Orchestrator().serving() as url,
         own.serving(AIRFLOW_URL=url, AIRFLOW_USER="watch", AIRFLOW_PASSWORD=PASSWORD) as service,
     ):
-        published(open_store(own.checkout.store.as_uri()), service.ready().ask("/version").json["bundle"])
+        store, bundle = open_store(own.checkout.store.as_uri()), service.ready().ask("/version").json["bundle"]
+        wanted = Ask(key="0" * 16, run="w", training="t", bundle=bundle, rules=("age",), at=datetime.now(UTC))
+        assert claim(store, "noshow", wanted, timedelta()).ask
+        published(store, bundle)
         service.until("/ops/drift", lambda found: found.json["seen"] == "enough")
         service.until("/ops/health", lambda found: found.json["well"])
         started = run(prometheus, place, service.port)
