@@ -22,6 +22,7 @@ from rounds.errors import Refused, RoundsError, StoreError
 from rounds.journal import LEDGER
 from rounds.store import Store
 from serving import searching
+from serving.patience import silence
 from serving.segments import Segment, begin, make, put
 from serving.shipping import Yard
 
@@ -126,8 +127,8 @@ class Journal:
         oldest = min((each.st_mtime for each in found), default=None)
         lag = 0.0 if oldest is None else max(0.0, time.time() - oldest)
         ended = not (self._stop.is_set() or self._shipper.is_alive())
-        waited = time.monotonic() - self._asked
-        trouble = f"the store was asked {waited:.0f} s ago, no answer yet" if waited > LONG else self._trouble
+        waits = silence(self._asked, LONG)
+        trouble = f"the store was {waits}" if waits else self._trouble
         trouble = "what ships the journal has ended: start the service again" if ended else trouble
         return State(len(found), sum(each.st_size for each in found), lag, self._full, trouble)
 

@@ -1,4 +1,4 @@
-"""Questions that are given up when their answer takes too long, though whoever was asked still trickles."""
+"""Questions whose answer takes long: that is said, and in the end they are given up, though somebody still trickles."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
+LONG = 3.0  # seconds without an answer that are told
+
 Found = TypeVar("Found")
+
+
+def silence(since: float, long: float = LONG) -> str:
+    """That who was asked has not answered yet, once that is long; what hangs raises no error that could be told."""
+    waited = time.monotonic() - since
+    return f"asked {waited:.0f} s ago, no answer yet" if waited > long else ""
 
 
 class TooLong(Exception):

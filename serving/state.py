@@ -27,13 +27,12 @@ from serving.journal import Journal
 from serving.keys import guard
 from serving.metrics import Metrics
 from serving.models import Live, Models
-from serving.patience import Patience, TooLong
+from serving.patience import Patience, TooLong, silence
 from serving.predict import Predictor
 from serving.reasons import Explainer
 from serving.settings import Settings
 from serving.watching import Watching
 
-LONG = 3.0  # seconds after which a question to the registry or the store that has no answer is told
 RARELY = 6  # looks at the registry to one at what the watch found
 FIRST = 1.0  # seconds that a start waits for the histories
 
@@ -48,9 +47,8 @@ class Health:
     asking: dict[str, float] = field(default_factory=dict)  # whoever was asked and has not answered yet, since when
 
     def waits(self, whom: str) -> str:
-        """That somebody does not answer: what hangs raises no error that could be told."""
-        waited = time.monotonic() - self.asking.get(whom, math.inf)
-        return f"asked {waited:.0f} s ago, no answer yet" if waited > LONG else ""
+        """That somebody does not answer."""
+        return silence(self.asking.get(whom, math.inf))
 
 
 class State:

@@ -16,9 +16,8 @@ from rounds import log, manifest, places, retrains
 from rounds.errors import RoundsError, StoreError
 from rounds.manifest import Facts, Manifest
 from rounds.store import Store
-from serving.patience import Patience, TooLong
+from serving.patience import Patience, TooLong, silence
 
-LONG = 3.0  # seconds after which a look at the store that has no answer is told
 OTHERS = 15.0  # seconds after which somebody else who was asked is given up
 TRAINING = ("ingest", "validate", "features", "tune", "train", "evaluate", "register")
 DAILY = ("publish", "score", "collect", "monitor", "decide")
@@ -64,8 +63,8 @@ class Watching:
     @property
     def seen(self) -> Seen:
         """What was found last; that a store hangs is said before it is given up."""
-        waited = time.monotonic() - self._begun
-        return self._seen if waited <= LONG else replace(self._seen, trouble=f"asked {waited:.0f} s ago, no answer yet")
+        waits = silence(self._begun)
+        return replace(self._seen, trouble=waits) if waits else self._seen
 
     def look(self) -> None:
         """Once; what cannot be seen is said, and what was seen before is kept."""

@@ -7,7 +7,7 @@ import secrets
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.composed import free
 from tests.dags.namespace import Namespace
@@ -25,7 +25,7 @@ spec:
   volumes: [{name: data, emptyDir: {}}]
   containers:
     - name: store
-      image: versity/versitygw:v1.8.0
+      image: STORE
       args: [posix, /data]
       env: [{name: ROOT_ACCESS_KEY, value: rounds}, {name: ROOT_SECRET_KEY, value: WORD}]
       volumeMounts: [{name: data, mountPath: /data}]
@@ -61,11 +61,12 @@ class Servers:
     """Pods of the namespace know them as `servers`."""
 
     place: Namespace
-    word: str
+    word: str = field(default_factory=lambda: secrets.token_hex(16))  # the store's password
 
     def start(self) -> None:
         """With an empty bucket `rounds`; the store and the image of MLflow are known to the cluster."""
-        text = SERVERS.replace("WORD", self.word).replace("REGISTRY/mlflow:TAG", ours("mlflow"))
+        text = SERVERS.replace("WORD", self.word).replace("image: STORE", f"image: {IMAGE}")
+        text = text.replace("REGISTRY/mlflow:TAG", ours("mlflow"))
         self.place.kubectl("apply", "-f", "-", given=text)
         self.place.ready("servers")
         self.place.kubectl("exec", "servers", "-c", "store", "--", "mkdir", "/data/rounds")
@@ -88,8 +89,3 @@ class Servers:
                 }
             finally:
                 running.terminate()
-
-
-def servers(place: Namespace) -> Servers:
-    """With a password of their own."""
-    return Servers(place, secrets.token_hex(16))

@@ -13,7 +13,7 @@ import pytest
 from tests import trained
 from tests.dags.namespace import Namespace, kubectl
 from tests.s3 import Server
-from tests.servers import IMAGE, Servers, ours, servers
+from tests.servers import IMAGE, Servers, ours
 
 NEEDS = {"cpu": 2, "memory": "4Gi", "scratch": "4Gi", "minutes": 10}
 IMAGES = ("ingest", "validate", "features", "tune", "train", "evaluate", "register", "mlflow")
@@ -62,7 +62,7 @@ def test_pods_say_the_same(in_processes: Any, cluster: Servers) -> None:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """In a namespace of their own; the images of this commit are known to it."""
     made = Namespace(f"rounds-test-{secrets.token_hex(4)}", tmp_path_factory.mktemp("pods"))
-    found = servers(made)
+    found = Servers(made)
     made.load(*map(ours, IMAGES), IMAGE)
     try:
         made.make(AWS_ACCESS_KEY_ID="rounds", AWS_SECRET_ACCESS_KEY=found.word)

@@ -19,7 +19,7 @@ from tests.checkout import copied, lenient
 from tests.dags.namespace import Namespace, kubectl
 from tests.dags.waiting import until
 from tests.helm.released import DEPLOYMENT, Release
-from tests.servers import IMAGE, Servers, ours, servers
+from tests.servers import IMAGE, Servers, ours
 from tests.serving.running import FLOW
 from tests.warm import Warm
 
@@ -43,7 +43,7 @@ WITH_A_STORE = {
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """Where pods are restricted; with a store and an MLflow."""
     made = Namespace(f"chart-{secrets.token_hex(4)}", tmp_path_factory.mktemp("chart"))
-    found = servers(made)
+    found = Servers(made)
     made.load(ours("serving"), ours("mlflow"), IMAGE)
     made.build(crashes=CRASHES)
     try:
