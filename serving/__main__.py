@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import select
 import socket
 import struct
 import sys
@@ -23,9 +24,17 @@ from serving.state import State
 
 IDLE = 75  # seconds that a connection may say nothing
 LAST = 0.2  # seconds in which the last callers in the queue are taken and answered
+LOOKS = 200  # at callers who are connected and have not asked yet, before they are given up
+LOOK = 0.01  # seconds between two of them
 MMAP_THRESHOLD, ARENA_MAX = -3, -8  # of glibc's mallopt
 LARGE = 128 * 1024  # bytes; said once it no longer grows by itself
-RETURN, ATTACH_FILTER = 6, 26  # of Linux's socket filters: an instruction that lets nothing pass, and the option
+ATTACH_FILTER = 26  # the option that gives a socket of Linux a filter
+NOBODY_NEW = (  # its instructions: a caller's first packet is dropped, all else of those who knocked before passes
+    (0x30, 0, 0, 13),  # load the byte of flags from the packet's TCP header
+    (0x45, 0, 1, 0x02),  # is SYN among them? if not, skip one
+    (0x06, 0, 0, 0),  # let nothing pass
+    (0x06, 0, 0, 0xFFFFFFFF),  # let all pass
+)
 
 
 class Server(uvicorn.Server):
@@ -48,12 +57,23 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Nobody new; who came in last is answered before idle connections are closed."""
-        for server in self.servers:
-            for listener in server.sockets:
-                deafen(listener.fileno())
+        listeners = [listener.fileno() for server in self.servers for listener in server.sockets]
+        for listener in listeners:
+            deafen(listener)
         await asyncio.sleep(LAST)
+        for _ in range(LOOKS):  # counted, not timed: a machine that stood still meanwhile cuts nobody off
+            if not await self._awaits(listeners):
+                break
+            await asyncio.sleep(LOOK)
         await super().shutdown(sockets)
         leave()
+
+    async def _awaits(self, listeners: list[int]) -> bool:
+        """Whether somebody is in the queue, or connected and has not asked."""
+        if select.select(listeners, [], [], 0)[0]:
+            return True
+        await asyncio.sleep(0)  # those just taken from the queue are made connections, and what has come is read
+        return any(connection.unheard for connection in self.server_state.connections)  # type: ignore[union-attr]
 
 
 def leave() -> NoReturn:
@@ -70,10 +90,11 @@ def deafen(listener: int) -> None:
     """
     if sys.platform != "linux":
         return
-    nothing = ctypes.create_string_buffer(struct.pack("HBBI", RETURN, 0, 0, 0))
+    steps = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in NOBODY_NEW))
     with socket.socket(fileno=os.dup(listener)) as found:
+        program = struct.pack("HL", len(NOBODY_NEW), ctypes.addressof(steps))
         try:
-            found.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, struct.pack("HL", 1, ctypes.addressof(nothing)))
+            found.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, program)
         except PermissionError:  # some kernels allow it to nobody in a container: then a queue of one, to lose few
             found.listen(0)
 

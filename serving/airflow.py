@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from rounds.errors import Refused, RoundsError
+from serving.patience import Patience, TooLong
 
-SECONDS = 5.0  # for one call
+SECONDS = 5.0  # for one call, however steadily the bytes of its answer come
 
 
 class AirflowDown(RoundsError):
@@ -31,6 +32,7 @@ class Airflow:
     user: str = ""
     password: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
+    patience: Patience = field(default_factory=lambda: Patience(SECONDS), repr=False, compare=False)
 
     def health(self) -> str:
         """What is not well with it; empty where all is."""
@@ -86,14 +88,21 @@ class Airflow:
         data = None if body is None else json.dumps(body).encode()
         asked = urllib.request.Request(self.url.rstrip("/") + path, data, headers, method=method)
         try:
-            with urllib.request.urlopen(asked, timeout=SECONDS) as answer:
-                return answer.status, _object(answer.read())
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, {}
+            return self.patience.ask(lambda: _answer(asked))
+        except TooLong:
+            raise AirflowDown(f"Airflow at {self.url} gives no whole answer within {SECONDS:g} s.") from None
         except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise AirflowDown(f"Airflow at {self.url} cannot be reached: {reason}.") from None
+
+
+def _answer(asked: urllib.request.Request) -> tuple[int, dict[str, Any]]:
+    try:
+        with urllib.request.urlopen(asked, timeout=SECONDS) as answer:
+            return answer.status, _object(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, {}
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -57,6 +57,11 @@ class Connection(HttpToolsProtocol):
         self._heading = False
         super().on_headers_complete()
 
+    @property
+    def unheard(self) -> bool:
+        """Its caller's first request, or the headers of a later one, are still to come."""
+        return not self.transport.is_closing() and (self.cycle is None or self._head > 0)
+
     def _wait(self, seconds: float) -> None:
         if self._late is None and not self.transport.is_closing():
             self._late = self.loop.call_later(seconds, self.timeout_keep_alive_handler)

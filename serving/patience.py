@@ -34,17 +34,20 @@ class Patience:
         self.seconds = seconds
         self._given_up: list[threading.Thread] = []
         self._last = 0.0
+        self._turn = threading.Lock()
 
     def ask(self, question: Callable[[], Found]) -> Found:
-        self._given_up = [each for each in self._given_up if each.is_alive()]
-        if time.monotonic() < self._last + self.seconds * (2 ** len(self._given_up) - 1):
-            raise TooLong
+        with self._turn:
+            self._given_up = [each for each in self._given_up if each.is_alive()]
+            if time.monotonic() < self._last + self.seconds * (2 ** len(self._given_up) - 1):
+                raise TooLong
         found: Future[Found] = Future()
         asking = threading.Thread(target=_ask, args=(question, found), name="asking", daemon=True)
         asking.start()
         if not wait([found], self.seconds).done:
-            self._given_up.append(asking)
-            self._last = time.monotonic()
+            with self._turn:
+                self._given_up.append(asking)
+                self._last = time.monotonic()
             raise TooLong
         return found.result()
 

@@ -16,9 +16,8 @@ from rounds import log, manifest, places, retrains
 from rounds.errors import RoundsError, StoreError
 from rounds.manifest import Facts, Manifest
 from rounds.store import Store
-from serving.patience import Patience, TooLong, silence
+from serving.patience import silence
 
-OTHERS = 15.0  # seconds after which somebody else who was asked is given up
 TRAINING = ("ingest", "validate", "features", "tune", "train", "evaluate", "register")
 DAILY = ("publish", "score", "collect", "monitor", "decide")
 SHOWN = 5  # of the retrains that were asked for
@@ -49,7 +48,7 @@ class Watching:
         self.store, self.problem = store, problem
         self._seen, self._begun = Seen(), math.inf
         self.trouble: dict[str, str] = dict.fromkeys(asked, "not asked yet")
-        self._every, self._others = every, {name: (ask, Patience(OTHERS)) for name, ask in asked.items()}
+        self._every, self._others = every, asked
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watching", daemon=True)
         self._report: tuple[str, bytes] = ("", b"")
@@ -71,11 +70,9 @@ class Watching:
         self._begun = time.monotonic()
         self._look()
         self._begun = math.inf
-        for name, (ask, patience) in self._others.items():
+        for name, ask in self._others.items():
             try:
-                text = patience.ask(ask)
-            except TooLong:
-                text = f"no whole answer within {OTHERS:g} s"
+                text = ask()
             except Exception as error:  # noqa: BLE001
                 text = _told(error)
             self._say(name, self.trouble[name], text)

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from rounds import retrains
 from rounds.store import Store, open_store
 from serving.keys import main as keys
 from serving.operations import NEVER, READ
+from tests.serving.keeping import until
 from tests.serving.orchestrator import PASSWORD, Orchestrator
 from tests.serving.running import ONE, Clinic, Service
+from tests.serving.slowness import proxy
 from tests.serving.watched import NOW, PAGE, monitored, publish, published
 
 TELLS = sorted({*READ, "/ops/health"} - {"/ops/report", "/ops/report/evidently"})
@@ -282,6 +285,21 @@ def test_an_airflow_that_is_down_costs_no_prediction_and_no_retrain(own: Clinic,
             assert told["says"].endswith("until somebody unpauses it.")
             assert len(airflow.runs) == len(retrains.asks(store, "noshow")) == 1
             seen(service, "/ops/health", lambda found: found["parts"]["airflow"] == "well")
+
+
+def test_an_airflow_that_trickles_is_given_up_and_asked_again(own: Clinic, store: Store) -> None:
+    airflow = Orchestrator()
+    with airflow.serving() as url, proxy(int(url.rpartition(":")[2])) as between:
+        between.pause = 0.5
+        with own.serving(AIRFLOW_URL=f"http://127.0.0.1:{between.port}", **LOGIN) as service:
+            wish = partial(service.ready().ask, "/ops/retrain", {"reason": "x"})
+            found = wish()
+            assert found.status == 503 and "no whole answer within 5 s" in found.json["error"]
+            assert service.predict(ONE).status == 200
+            seen(service, "/ops/health", lambda found: "no whole answer" in found["parts"]["airflow"])
+            between.pause = None
+            until(lambda: wish().status == 200)
+            assert len(airflow.runs) == len(retrains.asks(store, "noshow")) == 1
 
 
 def test_every_route_is_described(watched: Service) -> None:

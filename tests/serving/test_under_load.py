@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+import json
+import socket
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,6 +22,28 @@ def test_told_to_end_it_fails_no_request(clinic: Clinic, tmp_path: Path) -> None
         assert found.failed == []
         assert found.refused
     assert set(found.ids) <= {record["id"] for record in own.journaled()}
+
+
+def test_told_to_end_it_answers_who_was_connected_and_had_not_asked(clinic: Clinic, tmp_path: Path) -> None:
+    with clinic.copy(tmp_path / "own").serving() as service:
+        early = http.client.HTTPConnection("127.0.0.1", service.ready().port, timeout=30)
+        early.connect()
+        service.process.terminate()
+        while _hears(service.port):
+            time.sleep(0.01)
+        time.sleep(0.5)
+        early.request("POST", "/predict", json.dumps({"appointments": [ONE]}))
+        answered = early.getresponse()
+        assert (answered.status, answered.getheader("connection")) == (200, "close")
+        assert service.end() == 0
+
+
+def _hears(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=0.1).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_another_model_takes_over_without_a_failure_and_none_is_mixed(clinic: Clinic, tmp_path: Path) -> None:
@@ -65,7 +90,6 @@ def test_killed_every_answer_is_on_record_once(clinic: Clinic, tmp_path: Path) -
 
 def _shipped(own: Clinic) -> list[dict[str, str]]:
     import gzip
-    import json
 
     paths = sorted((own.checkout.store / "noshow/.journal").rglob("*.jsonl.gz"))
     return [json.loads(line) for path in paths for line in gzip.decompress(path.read_bytes()).splitlines()]
@@ -145,8 +169,6 @@ def test_too_much_at_once_is_told_so_at_once(clinic: Clinic, tmp_path: Path) -> 
 
 
 def test_a_body_that_never_ends_is_given_up(clinic: Clinic, tmp_path: Path) -> None:
-    import socket
-
     with clinic.copy(tmp_path / "own").serving(SECONDS="0.5") as service:
         service.ready()
         with socket.create_connection(("127.0.0.1", service.port), timeout=60) as slow:
