@@ -95,7 +95,7 @@ def deafen(listener: int) -> None:
         program = struct.pack("HL", len(NOBODY_NEW), ctypes.addressof(steps))
         try:
             found.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, program)
-        except PermissionError:  # some kernels allow it to nobody in a container: then a queue of one, to lose few
+        except OSError:  # some kernels allow it to nobody in a container: then a queue of one, to lose few
             found.listen(0)
 
 
