@@ -24,7 +24,7 @@ from serving.state import State
 
 IDLE = 75  # seconds that a connection may say nothing
 LAST = 0.2  # seconds in which the last callers in the queue are taken and answered
-LOOKS = 200  # at callers who are connected and have not asked yet, before they are given up
+LOOKS = 200  # at who is in the queue, or connected and has not asked yet, before they are given up
 LOOK = 0.01  # seconds between two of them
 MMAP_THRESHOLD, ARENA_MAX = -3, -8  # of glibc's mallopt
 LARGE = 128 * 1024  # bytes; said once it no longer grows by itself

@@ -29,6 +29,12 @@ def clinic(tmp_path_factory: pytest.TempPathFactory, warm: Warm) -> Clinic:
 
 
 @pytest.fixture
+def own(clinic: Clinic, tmp_path: Path) -> Clinic:
+    """The same, to be changed."""
+    return clinic.copy(tmp_path / "own")
+
+
+@pytest.fixture
 def store(tmp_path: Path) -> Store:
     return open_store((tmp_path / "store").as_uri())
 

@@ -86,6 +86,14 @@ class Service:
         self.until("/readyz", lambda found: found.status == 200)
         return self
 
+    def seen(self, path: str, wanted: Any) -> Any:
+        """What it tells there, once that is as wanted."""
+        return self.until(path, lambda found: wanted(found.json)).json
+
+    def metrics(self) -> dict[str, float]:
+        lines = self.ask("/metrics").body.decode().splitlines()
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line[0] != "#"}
+
     def end(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -7,42 +7,22 @@ import re
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rounds import retrains
 from rounds.store import Store, open_store
 from serving.keys import main as keys
 from serving.operations import NEVER, READ
-from tests.serving.keeping import until
-from tests.serving.orchestrator import PASSWORD, Orchestrator
 from tests.serving.running import ONE, Clinic, Service
-from tests.serving.slowness import proxy
 from tests.serving.watched import NOW, PAGE, monitored, publish, published
 
 TELLS = sorted({*READ, "/ops/health"} - {"/ops/report", "/ops/report/evidently"})
-LOGIN = {"AIRFLOW_USER": "watch", "AIRFLOW_PASSWORD": PASSWORD}
 
 
 def bundle(service: Service) -> str:
     return str(service.ask("/version").json["bundle"])
-
-
-def metrics(service: Service) -> dict[str, float]:
-    lines = service.ask("/metrics").body.decode().splitlines()
-    return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line[0] != "#"}
-
-
-def seen(service: Service, path: str, wanted: Any) -> Any:
-    return service.until(path, lambda found: wanted(found.json)).json
-
-
-@pytest.fixture
-def own(clinic: Clinic, tmp_path: Path) -> Clinic:
-    return clinic.copy(tmp_path / "own")
 
 
 @pytest.fixture
@@ -56,7 +36,7 @@ def watched(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     own = clinic.copy(tmp_path_factory.mktemp("watched"))
     with own.serving() as service:
         published(open_store(own.checkout.store.as_uri()), bundle(service.ready()))
-        seen(service, "/ops/drift", lambda found: found["seen"] == "enough")
+        service.seen("/ops/drift", lambda found: found["seen"] == "enough")
         service.predict(ONE, {**ONE, "age": 30})
         yield service
 
@@ -64,7 +44,7 @@ def watched(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def test_before_the_first_watch_nothing_is_said_to_be_well(own: Clinic) -> None:
     with own.serving() as service:
         service.ready()
-        found = seen(service, "/ops/health", lambda found: found["looked"])
+        found = service.seen("/ops/health", lambda found: found["looked"])
         assert found["well"] is False and f"watch: {NEVER}" in found["says"]
         assert service.ask("/ops/drift").json["drift"] == {"verdict": "unseen"}
         assert service.ask("/ops/drift").json["seen"] == "nothing"
@@ -72,7 +52,7 @@ def test_before_the_first_watch_nothing_is_said_to_be_well(own: Clinic) -> None:
         assert service.ask("/ops/retrain/check").json["verdict"] is None
         assert NEVER in service.ask("/ops/drift").json["says"]
         assert service.ask("/ops/report").status == 404
-        counted = metrics(service)
+        counted = service.metrics()
         assert counted['rounds_drift_verdict{verdict="unseen"}'] == 1
         assert counted['rounds_drift_verdict{verdict="none"}'] == 0
         assert counted['rounds_performance_verdict{verdict="unseen"}'] == 1
@@ -110,7 +90,7 @@ def test_the_summary_is_all_of_it(watched: Service) -> None:
 
 
 def test_the_same_facts_are_metrics(watched: Service) -> None:
-    found = metrics(watched)
+    found = watched.metrics()
     assert found['rounds_drift_psi{feature="age"}'] == 0.31
     assert found['rounds_drift_matters{feature="age"}'] == 1
     assert found['rounds_drift_matters{feature="score"}'] == 0
@@ -145,14 +125,14 @@ def test_what_is_altered_nonsense_or_of_another_model_is_said_to_be(own: Clinic,
     path.write_bytes(b"<p>All is well</p>")
     store.write("noshow/.index/collect/last.json", b"{")
     with own.serving() as service:
-        found = seen(service.ready(), "/ops/drift", lambda found: found["seen"] == "enough")
+        found = service.ready().seen("/ops/drift", lambda found: found["seen"] == "enough")
         assert service.ask("/ops/report").status == 503
         assert any("is not a manifest" in told for told in found["says"]), "and it hides no other step"
         assert "The watch looked at version 1; version 1 answers now." in found["says"]
         assert service.ask("/ops/model").json["watched"] is False
         publish(store, "monitor", {**monitored("b" * 64), "seen": "little", "windows": [{}]})
-        seen(service, "/ops/drift", lambda found: found["seen"] == "little")
-        counted = metrics(service)
+        service.seen("/ops/drift", lambda found: found["seen"] == "little")
+        counted = service.metrics()
         assert counted["rounds_watch_readable"] == 0 and "rounds_journal_full" in counted
 
 
@@ -160,24 +140,24 @@ def test_a_watch_that_stopped_is_not_well(own: Clinic, store: Store) -> None:
     published(store, "b" * 64)
     publish(store, "monitor", monitored("b" * 64), at=NOW - timedelta(days=3))
     with own.serving() as service:
-        found = seen(service.ready(), "/ops/health", lambda found: found["looked"])
+        found = service.ready().seen("/ops/health", lambda found: found["looked"])
         assert "and not since" in found["parts"]["watch"] and found["well"] is False
 
 
 def test_a_store_that_is_away_leaves_what_was_seen_and_is_said(own: Clinic, store: Store) -> None:
     with own.serving() as service:
         published(store, bundle(service.ready()))
-        seen(service, "/ops/drift", lambda found: found["seen"] == "enough")
+        service.seen("/ops/drift", lambda found: found["seen"] == "enough")
         shutil.move(own.checkout.store, own.place / "away")
-        found = seen(service, "/ops/health", lambda found: found["parts"]["store"] != "well")
+        found = service.seen("/ops/health", lambda found: found["parts"]["store"] != "well")
         assert found["well"] is False
         assert service.predict(ONE).status == 200
         drift = service.ask("/ops/drift").json
         assert drift["drift"]["verdict"] == "drift" and drift["says"][0].startswith("What is said here is of 20")
-        assert metrics(service)["rounds_watch_store_up"] == 0
+        assert service.metrics()["rounds_watch_store_up"] == 0
         assert service.ask("/ops/report").status in {200, 503}
         shutil.move(own.place / "away", own.checkout.store)
-        seen(service, "/ops/health", lambda found: found["parts"]["store"] == "well")
+        service.seen("/ops/health", lambda found: found["parts"]["store"] == "well")
 
 
 def test_ops_is_for_operators_and_health_for_all(own: Clinic, tmp_path: Path, capsys: Any) -> None:
@@ -205,101 +185,6 @@ def test_a_wish_without_a_reason_is_refused(watched: Service, body: bytes) -> No
 def test_without_airflow_it_says_what_to_set(watched: Service) -> None:
     found = watched.ask("/ops/retrain", {"reason": "labels were wrong"})
     assert found.status == 501 and "AIRFLOW_URL" in found.json["error"] and "train_noshow" in found.json["error"]
-
-
-def test_a_retrain_is_started_once_for_each_reason(own: Clinic, store: Store) -> None:
-    airflow = Orchestrator()
-    with airflow.serving() as url, own.serving(AIRFLOW_URL=url, **LOGIN) as service:
-        service.ready()
-        first = service.ask("/ops/retrain", {"reason": "a new  clinic"})
-        assert first.status == 200 and first.json["state"] == "queued" and first.json["says"] == "Started."
-        again = service.ask("/ops/retrain", {"reason": "a new clinic"})
-        assert again.json["training"] == first.json["training"] and again.json["says"] != "Started."
-        (ask,) = retrains.asks(store, "noshow")
-        assert airflow.runs == {ask.training: {"run": ask.training, "source": f"journal:{ask.at:%Y-%m-%d}"}}
-        found = seen(service, "/ops/retrain/check", lambda found: found["asked"])
-        assert found["asked"][0]["says"] == ["a new clinic"] and found["asked"][0]["state"] == "waiting"
-        assert PASSWORD not in service.out.read_text()
-
-
-def test_another_training_under_way_is_waited_for(own: Clinic, store: Store) -> None:
-    airflow = Orchestrator()
-    with airflow.serving() as url, own.serving(AIRFLOW_URL=url, **LOGIN) as service:
-        training = service.ready().ask("/ops/retrain", {"reason": "one"}).json["training"]
-        (path,) = [each for each in store.paths("noshow/first/ingest") if each.endswith("manifest.json")]
-        store.write(f"noshow/{training}/ingest/manifest.json", store.read(path) or b"")
-        assert service.ask("/ops/retrain", {"reason": "one"}).json["state"] == "running"
-        found = service.ask("/ops/retrain", {"reason": "two"})
-        assert found.status == 409 and "under way" in found.json["error"]
-        assert len(airflow.runs) == 1
-
-
-def test_a_training_that_airflow_alone_knows_is_waited_for(own: Clinic) -> None:
-    airflow = Orchestrator()
-    airflow.runs["scheduled"] = {}
-    with airflow.serving() as url, own.serving(AIRFLOW_URL=url, **LOGIN) as service:
-        found = service.ready().ask("/ops/retrain", {"reason": "x"})
-        assert found.status == 409 and "run scheduled of train_noshow" in found.json["error"]
-        del airflow.runs["scheduled"]
-        assert service.ask("/ops/retrain", {"reason": "x"}).json["says"] == "Started."
-
-
-@pytest.mark.parametrize(
-    ("login", "told"),
-    [({**LOGIN, "AIRFLOW_PASSWORD": "wrong"}, "did not let us in"), ({"AIRFLOW_TOKEN": "wrong"}, "may start DAG runs")],
-)
-def test_whoever_may_not_start_a_run_is_told(own: Clinic, login: dict[str, str], told: str) -> None:
-    with Orchestrator().serving() as url, own.serving(AIRFLOW_URL=url, **login) as service:
-        found = service.ready().ask("/ops/retrain", {"reason": "x"})
-        assert found.status == 502 and told in found.json["error"]
-
-
-def test_an_unwilling_airflow_is_said_and_nothing_is_lost(own: Clinic, store: Store) -> None:
-    airflow = Orchestrator()
-    with airflow.serving() as url, own.serving(AIRFLOW_URL=url, **LOGIN) as service:
-        airflow.known = False
-        found = service.ready().ask("/ops/retrain", {"reason": "x"})
-        assert found.status == 502 and "has no DAG train_noshow" in found.json["error"]
-        airflow.known, airflow.fails = True, [500, 403]
-        found = service.ask("/ops/retrain", {"reason": "x"})
-        assert found.status == 503 and "send it again" in found.json["error"]
-        assert service.ask("/ops/retrain", {"reason": "x"}).status == 502
-        assert service.ask("/ops/retrain", {"reason": "x"}).json["says"] == "Started."
-        assert len(airflow.runs) == len(retrains.asks(store, "noshow")) == 1
-
-
-def test_an_airflow_that_is_down_costs_no_prediction_and_no_retrain(own: Clinic, store: Store) -> None:
-    airflow = Orchestrator()
-    airflow.paused = True
-    with airflow.serving() as url:
-        port = int(url.rpartition(":")[2])
-    with own.serving(AIRFLOW_URL=url, **LOGIN) as service:
-        found = service.ready().ask("/ops/retrain", {"reason": "x"})
-        assert found.status == 503 and "cannot be reached" in found.json["error"]
-        assert found.headers["retry-after"] == "1"
-        assert service.predict(ONE).status == 200
-        health = seen(service, "/ops/health", lambda found: "cannot be reached" in found["parts"]["airflow"])
-        assert health["well"] is False and metrics(service)["rounds_airflow_up"] == 0
-        with airflow.serving(port):
-            told = service.ask("/ops/retrain", {"reason": "x"}).json
-            assert told["says"].endswith("until somebody unpauses it.")
-            assert len(airflow.runs) == len(retrains.asks(store, "noshow")) == 1
-            seen(service, "/ops/health", lambda found: found["parts"]["airflow"] == "well")
-
-
-def test_an_airflow_that_trickles_is_given_up_and_asked_again(own: Clinic, store: Store) -> None:
-    airflow = Orchestrator()
-    with airflow.serving() as url, proxy(int(url.rpartition(":")[2])) as between:
-        between.pause = 0.5
-        with own.serving(AIRFLOW_URL=f"http://127.0.0.1:{between.port}", **LOGIN) as service:
-            wish = partial(service.ready().ask, "/ops/retrain", {"reason": "x"})
-            found = wish()
-            assert found.status == 503 and "no whole answer within 5 s" in found.json["error"]
-            assert service.predict(ONE).status == 200
-            seen(service, "/ops/health", lambda found: "no whole answer" in found["parts"]["airflow"])
-            between.pause = None
-            until(lambda: wish().status == 200)
-            assert len(airflow.runs) == len(retrains.asks(store, "noshow")) == 1
 
 
 def test_every_route_is_described(watched: Service) -> None:

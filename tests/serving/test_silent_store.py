@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +11,6 @@ from tests.serving.running import ONE, Answered, Clinic, Service
 from tests.serving.slowness import silent
 
 MANY = 40  # more than the threads that all of a service's own work shares
-
-
-@pytest.fixture
-def own(clinic: Clinic, tmp_path: Path) -> Clinic:
-    return clinic.copy(tmp_path / "own")
 
 
 @pytest.fixture

@@ -9,8 +9,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
+from serving.__main__ import deafen
 from tests.serving.callers import calling
 from tests.serving.running import ONE, Clinic, Service
+
+LOCK_FILTER = 44  # the option of Linux by which nobody may give a socket a filter any more
 
 
 def test_told_to_end_it_fails_no_request(clinic: Clinic, tmp_path: Path) -> None:
@@ -36,6 +41,19 @@ def test_told_to_end_it_answers_who_was_connected_and_had_not_asked(clinic: Clin
         answered = early.getresponse()
         assert (answered.status, answered.getheader("connection")) == (200, "close")
         assert service.end() == 0
+
+
+@pytest.mark.parametrize("locked", [False, True], ids=["filtered", "no filter to be had"])
+def test_who_is_in_the_queue_of_a_deaf_door_is_let_in(locked: bool) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        door.setsockopt(socket.SOL_SOCKET, LOCK_FILTER, locked)
+        with socket.create_connection(door.getsockname()) as early:
+            deafen(door.fileno())
+            here, _ = door.accept()
+            with here:
+                early.sendall(b"asked")
+                assert here.recv(5) == b"asked"
+        assert _hears(door.getsockname()[1]) is locked
 
 
 def _hears(port: int) -> bool:
