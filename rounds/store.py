@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,9 +102,14 @@ class Store:
             return sorted(path.rsplit("/", 1)[-1] for path in found)
 
     def delete(self, paths: list[str]) -> None:
-        """Remove objects."""
+        """Remove objects; what another has removed meanwhile is as good as removed, in a folder as in a bucket."""
         with self._call("delete", f"{len(paths)} objects"):
-            obstore.delete(self.backend, paths)
+            if self.root is None:
+                obstore.delete(self.backend, paths)
+                return
+            for path in paths:
+                with suppress(FileNotFoundError):
+                    obstore.delete(self.backend, path)
 
     def _create(self, path: str, content: bytes) -> bool:
         try:

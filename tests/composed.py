@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.checkout import ROOT
+from tests.ports import free
 
 SETTINGS = ("REGISTRY", "TAG")
 
@@ -109,13 +109,6 @@ def system(folder: Path) -> Iterator[System]:
         if left := made.steps():
             subprocess.run(["docker", "rm", "--force", "--volumes", *left], capture_output=True)
         made.compose("down", "--volumes", "--timeout", "5", check=False)
-
-
-def free() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def refused(system: System, password: str) -> bool:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.ports import free
+
 
 @dataclass
 class Keeper:
@@ -30,10 +32,7 @@ class Keeper:
         program = shutil.which("redis-server")
         if program is None:
             pytest.skip("redis-server is not installed")
-        if not self.port:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self.port = free.getsockname()[1]
+        self.port = self.port or free()
         asked = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder), *self.more]
         self.process = subprocess.Popen([program, *asked], stdout=subprocess.DEVNULL)
         while True:

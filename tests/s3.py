@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free
+
 IMAGE = "versity/versitygw:v1.8.0"
 
 
@@ -89,7 +91,7 @@ def server(folder: Path) -> Iterator[Server]:
     if not _program() and not _docker():
         said = "no S3 server: set ROUNDS_S3_SERVER to a versitygw, or put one on the PATH, or start Docker"
         (pytest.fail if os.environ.get("ROUNDS_NEED_DOCKER") == "1" else pytest.skip)(said)
-    made = Server(folder, _free())
+    made = Server(folder, free())
     made.start()
     try:
         yield made
@@ -106,9 +108,3 @@ def _docker() -> bool:
     return shutil.which("docker") is not None and any(
         subprocess.run(command, capture_output=True).returncode == 0 for command in asked
     )
-
-
-def _free() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.composed import free
 from tests.dags.namespace import Namespace
-from tests.dags.waiting import until
+from tests.ports import free
+from tests.waiting import until
 
 IMAGE = "versity/versitygw:v1.8.0"  # of the store
 # They ask for memory, so that a node with little of it to spare takes them all the same.
@@ -67,6 +67,7 @@ class Servers:
         """With an empty bucket `rounds`; the store and the image of MLflow are known to the cluster."""
         text = SERVERS.replace("WORD", self.word).replace("image: STORE", f"image: {IMAGE}")
         text = text.replace("REGISTRY/mlflow:TAG", ours("mlflow"))
+        self.place.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
         self.place.kubectl("apply", "-f", "-", given=text)
         self.place.ready("servers")
         self.place.kubectl("exec", "servers", "-c", "store", "--", "mkdir", "/data/rounds")

@@ -57,6 +57,6 @@ def test_every_command_of_rounds_works(demo: Checkout, page: str, command: str, 
         pytest.skip(f"{command}: a form, not a command")
     typed = [sys.executable, "-m", "rounds.cli", *words[1:]]
     ended = subprocess.run(
-        typed, cwd=demo.root, env=demo.environment(), capture_output=True, text=True, input="", timeout=60
+        typed, cwd=demo.root, env=demo.environment(), capture_output=True, text=True, input="", timeout=300
     )
     assert ended.returncode == 0, ended.stderr

@@ -39,10 +39,9 @@ class Container(BaseOperator):
 
     def execute(self, context: Context) -> None:
         step, last = self.task_id, deque[str](maxlen=LAST)
-        with engine.understood(step):
-            self._docker = engine.connect()
         try:
             with engine.understood(step):
+                self._docker = engine.connect()
                 self._container = self._made(context)
                 state = self._seen_through(last)
         except AirflowTaskTimeout:

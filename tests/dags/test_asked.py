@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import console
@@ -17,6 +15,7 @@ from launch import environment
 from rounds.errors import Refused
 from serving.airflow import Airflow, AirflowDown, UnderWay
 from tests.checkout import ROOT, STRAY
+from tests.ports import free
 
 pytestmark = pytest.mark.long
 PATIENCE = 120.0
@@ -25,9 +24,7 @@ PATIENCE = 120.0
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     """An API server with the DAGs of this checkout, and nobody who would run them."""
-    with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free()
     place = tmp_path_factory.mktemp("airflow")
     stray = {name: value for name, value in os.environ.items() if name not in STRAY}
     settings = console.settings(ROOT, place, stray, port) | {"AIRFLOW__API_AUTH__JWT_SECRET": "0" * 64}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from launch import child
-from tests.dags.waiting import running, until
+from tests.waiting import running, until
 
 FAMILY = "import subprocess; child = subprocess.Popen(['sleep', '600']); print(child.pid, flush=True); child.wait()"
 

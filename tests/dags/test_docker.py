@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from launch import environment
-from tests.composed import free
 from tests.dags.scratch import Scratch
 from tests.dags.stands import Stands, docker
-from tests.dags.waiting import until
+from tests.ports import free
+from tests.waiting import until
 
 pytestmark = pytest.mark.docker
 
@@ -197,8 +197,8 @@ def test_an_earlier_try_of_the_same_task_makes_way(scratch: Scratch, stands: Sta
 
 def test_a_step_that_takes_too_long_is_ended(scratch: Scratch, stands: Stands) -> None:
     probe(scratch, "sleeps")
-    done = scratch.runs("probe", **stands.settings({"sleeps": {"minutes": 0.05}}), LAUNCH_RETRIES="0")
-    assert "sleeps: took longer than its 0.05 minutes and was ended" in done.stdout
+    done = scratch.runs("probe", **stands.settings({"sleeps": {"minutes": 0.2}}), LAUNCH_RETRIES="0")
+    assert "sleeps: took longer than its 0.2 minutes and was ended" in done.stdout
     assert stands.containers() == []
 
 

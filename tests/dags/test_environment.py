@@ -17,7 +17,7 @@ import pytest
 
 from launch import environment
 from tests.checkout import ROOT
-from tests.dags.waiting import until
+from tests.waiting import until
 
 # Every file that a package says it installed, but for what Python compiles by itself.
 MISSING = """

@@ -13,7 +13,7 @@ import pytest
 
 from tests.dags.namespace import Namespace, kubectl
 from tests.dags.scratch import Scratch
-from tests.dags.waiting import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.cluster
 
@@ -34,7 +34,7 @@ PROGRAMS = {
     "crashes": "print('the store is gone'); raise SystemExit(1)",
     "hungry": "print('loads', flush=True); [bytearray(10**7) for _ in range(200)].clear()",
     "stays": "import time; print('begins', flush=True); time.sleep(600)",
-    "sleeps": "import time; print('begins', flush=True); time.sleep(8); print('is done')",
+    "sleeps": "import time; print('begins', flush=True); time.sleep(20); print('is done')",
 }
 
 # The first try loses the cluster while its pod runs, as when the API server is away for long.
@@ -117,7 +117,7 @@ def test_a_pod_that_is_deleted_midway_is_started_anew(scratch: Scratch, place: N
 
 def test_what_a_killed_worker_left_ends_by_itself(scratch: Scratch, place: Namespace) -> None:
     probe(scratch, "stays")
-    with started(scratch, place, {"stays": {"minutes": 0.4}}) as run:
+    with started(scratch, place, {"stays": {"minutes": 0.7}}) as run:
         until(lambda: "begins" in logs(place))
         run.send_signal(signal.SIGKILL)
     until(

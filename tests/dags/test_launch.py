@@ -12,7 +12,7 @@ import pytest
 from launch import environment
 from tests.checkout import ROOT
 from tests.dags.scratch import Scratch, said
-from tests.dags.waiting import running, until
+from tests.waiting import running, until
 
 HEALS = """
 import pathlib, sys

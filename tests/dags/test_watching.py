@@ -8,17 +8,17 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import console
 import pytest
 
 from tests.checkout import ROOT
-from tests.composed import free
 from tests.dags.scratch import Scratch, said
 from tests.dags.test_training import SAYS, parsed
+from tests.ports import free
+from tests.waiting import until
 
 STEPS = ("collect", "monitor", "decide")
 TRAINING = ("ingest", "validate", "features", "tune", "train", "evaluate", "register")
@@ -65,8 +65,8 @@ def of(scratch: Scratch, text: str = "title: One\n") -> None:
 
 @pytest.fixture
 def watched(scratch: Scratch) -> Scratch:
-    """Both DAGs known to Airflow, that of training not paused, each step one that only says what it was given."""
-    of(scratch)
+    """Both DAGs known to Airflow, neither on a schedule, that of training not paused; steps say what they are given."""
+    of(scratch, "title: One\ncollect: {schedule: null}\n")
     scratch.steps(**dict.fromkeys([*STEPS, *TRAINING], SAYS))
     assert scratch.airflow("dags", "reserialize").returncode == 0
     assert scratch.airflow("dags", "unpause", "train_one", "--yes").returncode == 0
@@ -152,8 +152,8 @@ def test_killed_at_each_of_its_calls_it_starts_one_training(watched: Scratch) ->
     with airflow(watched, ROUNDS_POINTS=str(points), ROUNDS_FAULT="each", LAUNCH_RETRIES="40"):
         assert watched.airflow("dags", "unpause", "watch_one", "--yes").returncode == 0
         assert watched.airflow("dags", "trigger", "watch_one", "--run-id", "monday").returncode == 0
-        eventually(lambda: runs(watched, "watch_one")[0][1] in {"success", "failed"})
-        eventually(lambda: runs(watched, "train_one")[0][1] in {"success", "failed"})
+        until(lambda: runs(watched, "watch_one")[0][1] in {"success", "failed"})
+        until(lambda: runs(watched, "train_one")[0][1] in {"success", "failed"})
     assert [run[:2] for run in runs(watched, "watch_one")] == [("monday", "success")]
     assert [run[:2] for run in runs(watched, "train_one")] == [("retrain-monday", "success")]
     tries = [line.split(" ", 1) for line in points.read_text().splitlines()]
@@ -178,7 +178,7 @@ def airflow(scratch: Scratch, **more: str) -> Iterator[None]:
             command = scratch.command(*part)
             parts.append(subprocess.Popen(command, env=environ, stdout=out, stderr=out, start_new_session=True))
         try:
-            eventually(lambda: console._serves(f"http://127.0.0.1:{port}"))
+            until(lambda: console._serves(f"http://127.0.0.1:{port}"))
             yield
         finally:
             for started in parts:
@@ -189,12 +189,3 @@ def airflow(scratch: Scratch, **more: str) -> Iterator[None]:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(started.pid, signal.SIGKILL)
                 started.wait()
-
-
-def eventually(met: Callable[[], bool]) -> None:
-    """Return as soon as it is so; ten minutes are for a machine in trouble."""
-    for _ in range(2400):
-        if met():
-            return
-        time.sleep(0.25)
-    raise AssertionError("it did not come within ten minutes")

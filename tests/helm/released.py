@@ -49,10 +49,10 @@ class Release:
         return done.stdout
 
     def install(self, **values: Any) -> None:
-        self.well("install", CHART, "--wait", "--timeout=90s", *self.given(values))
+        self.well("install", CHART, "--wait", "--timeout=300s", *self.given(values))
 
     def upgrade(self, **values: Any) -> None:
-        self.well("upgrade", CHART, "--reuse-values", "--wait", "--timeout=90s", *self.given(values))
+        self.well("upgrade", CHART, "--reuse-values", "--wait", "--timeout=300s", *self.given(values))
 
     def given(self, values: dict[str, Any]) -> list[str]:
         file = self.place.folder / "values.yaml"
@@ -61,7 +61,7 @@ class Release:
 
     def refused(self, **values: Any) -> tuple[str, str]:
         """What Helm says where an upgrade cannot succeed, and what Kubernetes said of the pods meanwhile."""
-        words = ["--reuse-values", "--wait", "--rollback-on-failure", "--timeout=10s", *self.given(values)]
+        words = ["--reuse-values", "--wait", "--rollback-on-failure", "--timeout=40s", *self.given(values)]
         command = self.command("upgrade", CHART, *words)
         seen = ""
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:

@@ -17,10 +17,10 @@ from rounds.recorded import records
 from rounds.store import open_store
 from tests.checkout import copied, lenient
 from tests.dags.namespace import Namespace, kubectl
-from tests.dags.waiting import until
 from tests.helm.released import DEPLOYMENT, Release
 from tests.servers import IMAGE, Servers, ours
 from tests.serving.running import FLOW
+from tests.waiting import until
 from tests.warm import Warm
 
 pytestmark = [
@@ -80,7 +80,7 @@ def asked(release: Release) -> Release:
 
 
 def test_a_model_source_is_all_it_needs(release: Release) -> None:
-    assert "Succeeded" in release.well("test", "--timeout=60s")
+    assert "Succeeded" in release.well("test", "--timeout=300s")
 
 
 def test_an_upgrade_fails_no_request_and_the_new_pods_explain_what_the_old_ones_answered(asked: Release) -> None:
@@ -122,7 +122,7 @@ def test_what_cannot_start_leaves_the_old_pods_answering_and_is_said(
 def test_a_pod_that_is_deleted_costs_no_request(asked: Release) -> None:
     with asked.calling() as callers:
         asked.place.kubectl("delete", "pod", min(asked.names()))
-        asked.place.kubectl("rollout", "status", DEPLOYMENT, "--timeout=60s")
+        asked.place.kubectl("rollout", "status", DEPLOYMENT, "--timeout=300s")
     assert (callers.failed, callers.refused) == ([], 0)
 
 
@@ -131,7 +131,7 @@ def test_a_killed_process_costs_the_requests_in_its_hands(asked: Release) -> Non
     with asked.calling(8) as callers:
         asked.kill(asked.pods()[0])
         until(lambda: asked.restarts() > before)
-        asked.place.kubectl("rollout", "status", DEPLOYMENT, "--timeout=60s")
+        asked.place.kubectl("rollout", "status", DEPLOYMENT, "--timeout=300s")
     # The kernel closes its connections before its listener: who comes back in that moment is in its hands once more.
     assert len(callers.failed) <= 2 * callers.number, callers.failed
     assert not [each for each in callers.failed if each[0].isdigit()], "a broken connection, never a wrong answer"

@@ -203,6 +203,8 @@ def namespace() -> Iterator[str]:
     subprocess.run(["kubectl", "create", "namespace", name], check=True, capture_output=True)
     restricted = "pod-security.kubernetes.io/enforce=restricted"
     subprocess.run(["kubectl", "label", "namespace", name, restricted], check=True, capture_output=True)
+    account = ["wait", "--for=create", "serviceaccount/default", "--timeout=60s"]
+    subprocess.run(["kubectl", "--namespace", name, *account], check=True, capture_output=True)
     yield name
     subprocess.run(["kubectl", "delete", "namespace", name, "--wait=false"], check=True, capture_output=True)
 

@@ -17,13 +17,13 @@ import pytest
 from rounds.recorded import records
 from rounds.store import open_store
 from tests.checkout import Checkout, copied, lenient
-from tests.composed import free
-from tests.dags.waiting import until
 from tests.images.engine import HARD, built, docker
 from tests.images.test_steps import LOOK
 from tests.keeper import keeper
+from tests.ports import free
 from tests.s3 import Server
 from tests.serving.running import FLOW, ONE, Clinic
+from tests.waiting import until
 from tests.warm import Warm
 
 pytestmark = pytest.mark.docker
@@ -92,7 +92,7 @@ def clinic(
     checkout = lenient(copied(tmp_path_factory.mktemp("clinic")))
     with keeper(checkout.place) as redis:
         seen = {**s3.environment, "STORE": f"s3://{s3.bucket()}/rounds", "MLFLOW_TRACKING_URI": mlflow}
-        seen |= {"HISTORY": redis.url}
+        seen |= {"HISTORY": redis.url, "HISTORY_SECONDS": "30"}
         for step in FLOW:
             ended = warm.run(checkout, step, "first", **seen)
             assert ended.well, ended.text
@@ -126,7 +126,7 @@ def test_it_answers_what_the_service_answers_outside_of_it(
         assert [each["history"] for each in found["predictions"]] == ["known"] * 300 + ["unknown"]
         told = inside.ask("/version")[1]
         assert (told["source"], told["version"]) == ("models:/NoShowXGBoost@champion", 1)
-        docker("stop", inside.name)  # what it closes it ships
+        docker("stop", "--time=60", inside.name)  # what it closes it ships
     for name, value in seen.items():
         monkeypatch.setenv(name, value)
     today = datetime.now(UTC).date()

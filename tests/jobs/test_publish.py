@@ -8,9 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from rounds.pasts import Pasts, redis, sqlite
+from rounds.pasts import Pasts, sqlite
 from tests.checkout import KNOBS, Checkout
 from tests.keeper import Keeper, keeper
+from tests.rounds.pasts.published import in_redis
 from tests.warm import Warm
 
 
@@ -87,7 +88,7 @@ def test_redis_is_filled_and_mended_each_time(validated: Checkout, warm: Warm, s
     asked = {
         "patient": pl.read_parquet(validated.file("validate", "table.parquet"), glob=False)["patient_id"].to_list()
     }
-    assert Pasts(redis.Published(server.url, "noshow")).look(asked) == published(validated).look(asked)
+    assert Pasts(in_redis(server.url)).look(asked) == published(validated).look(asked)
 
 
 def test_redis_that_is_away_is_a_failure_that_a_retry_may_mend(validated: Checkout, warm: Warm, server: Keeper) -> None:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import yaml
 from rounds.retrains import Ask, claim
 from rounds.store import open_store
 from tests.checkout import ROOT
+from tests.ports import free
 from tests.serving.conftest import clinic  # noqa: F401 - the same clinic as the service's own tests
 from tests.serving.orchestrator import PASSWORD, Orchestrator
 from tests.serving.running import ONE, Clinic
@@ -95,9 +94,7 @@ def run(program: str, place: Path, port: int) -> subprocess.Popen[bytes]:
     scrape["static_configs"][0]["targets"] = [f"127.0.0.1:{port}"]
     (place / "key").write_text("any: the service is for this machine alone")
     (place / "prometheus.yml").write_text(yaml.safe_dump(told))
-    with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        own = taken.getsockname()[1]
+    own = free()
     (place / "port").write_text(str(own))
     command = [program, f"--config.file={place / 'prometheus.yml'}", f"--storage.tsdb.path={place / 'data'}"]
     with (place / "out").open("wb") as out:

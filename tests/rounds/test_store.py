@@ -62,6 +62,12 @@ def test_names_under_a_prefix(either: Store) -> None:
     assert either.paths("p") == ["p/b/y"]
 
 
+def test_who_removes_what_is_gone_already_removes_the_rest(either: Store) -> None:
+    either.write("p/last", b"")
+    either.delete(["p/first", "p/last"])
+    assert either.paths("p") == []
+
+
 def test_one_of_many_claims(either: Store) -> None:
     won: list[bool] = []
     threads = [threading.Thread(target=lambda i=i: won.append(either.claim("p/once", b"%d" % i))) for i in range(8)]

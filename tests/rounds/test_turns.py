@@ -10,11 +10,13 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from rounds import turns
 from rounds.store import Store, open_store
-from rounds.turns import Turn, _take, turn
+from rounds.turns import LEASE, Turn, _take, turn
 
 FOLDER = "noshow/.registry/turns"
 HOLD = """
@@ -72,21 +74,21 @@ def test_a_holder_elsewhere_has_its_lease_and_no_more(store: Store) -> None:
         assert claims(store)[-1] == "00000002"
 
 
-def test_a_sign_of_life_renews_the_lease(store: Store) -> None:
+def test_a_sign_of_life_renews_the_lease(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten, each a little before the lease is over."""
     elsewhere(store)
     beats = 0
 
-    def beat() -> None:
+    def beat(_: float) -> None:
         nonlocal beats
-        for beats in range(1, 6):
-            time.sleep(0.2)
-            claim = json.loads(store.read(f"{FOLDER}/00000001.json") or b"")
-            store.write(f"{FOLDER}/00000001.json", json.dumps({**claim, "beat": beats, "ended": beats == 5}).encode())
+        beats += 1
+        claim = json.loads(store.read(f"{FOLDER}/00000001.json") or b"")
+        store.write(f"{FOLDER}/00000001.json", json.dumps({**claim, "beat": beats, "ended": beats == 10}).encode())
 
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(beat)
-        with turn(store, FOLDER, lease=0.6):
-            assert beats == 5
+    clock = SimpleNamespace(monotonic=lambda: 0.9 * LEASE * beats, sleep=beat, time_ns=time.time_ns)
+    monkeypatch.setattr(turns, "time", clock)
+    with turn(store, FOLDER):
+        assert beats == 10
 
 
 def test_a_failure_ends_the_turn_and_keeps_the_note(store: Store) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,13 +20,6 @@ def started(folder: Path, store: Store | None, **given: Any) -> Journal:
 
 def ids(store: Store, first: str = DAY, last: str = DAY) -> list[str]:
     return [each["id"] for each in records(store, "noshow", date.fromisoformat(first), date.fromisoformat(last))]
-
-
-def until(true: Callable[[], Any]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def written(folder: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from tests import tracked
 from tests.checkout import ROOT, STRAY, Checkout
+from tests.ports import free
 from tests.warm import Warm
 
 FLOW = ("ingest", "validate", "features", "tune", "train", "evaluate", "register", "publish")
@@ -116,7 +117,7 @@ class Clinic:
 
     @contextmanager
     def serving(self, **extra: str) -> Iterator[Service]:
-        port = _free()
+        port = free()
         out = self.place / f"served-{port}.out"
         kept = {name: value for name, value in os.environ.items() if name not in STRAY | SERVING}
         own = {
@@ -167,11 +168,3 @@ def trained(checkout: Checkout, warm: Warm, name: str) -> None:
     for step in FLOW:
         ended = warm.run(checkout, step, name)
         assert ended.well, ended.text
-
-
-def _free() -> int:
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])

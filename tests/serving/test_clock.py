@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.serving.callers import calling
-from tests.serving.keeping import until
 from tests.serving.running import Clinic
+from tests.waiting import until
 
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 DAY = 24 * 3600

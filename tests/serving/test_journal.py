@@ -18,8 +18,9 @@ from rounds.store import Store
 from serving.journal import JournalFull
 from serving.segments import abandoned, begin, mend
 from serving.shipping import Yard
-from tests.serving.keeping import ids, started, until, written
+from tests.serving.keeping import ids, started, written
 from tests.serving.writing import DAY, line
+from tests.waiting import until
 
 
 def test_what_was_appended_is_read_back_in_order(folder: Path, store: Store) -> None:

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from rounds.store import open_store
 from serving.segments import begin
 from tests.jobs.test_disks import may_mount
 from tests.serving.writing import DAY, journal, line
+from tests.waiting import until
 
 ROOT = Path(__file__).parent.parent.parent
 MOMENTS = 50
@@ -78,13 +78,6 @@ def killed(process: subprocess.Popen[str], moment: float) -> set[str]:
 def once(found: Counter[str], said: set[str]) -> None:
     assert said - set(found) == set()
     assert [id for id, times in found.items() if times > 1] == []
-
-
-def until(true: Callable[[], Any], seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("mode", ["durable", "fast"])

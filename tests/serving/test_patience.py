@@ -8,7 +8,7 @@ import pytest
 
 from rounds.errors import RegistryError
 from serving.patience import Patience, TooLong
-from tests.serving.keeping import until
+from tests.waiting import until
 
 
 def test_an_answer_and_a_failure_reach_whoever_asks() -> None:

@@ -8,10 +8,10 @@ import pytest
 
 from rounds import retrains
 from rounds.store import Store, open_store
-from tests.serving.keeping import until
 from tests.serving.orchestrator import PASSWORD, Orchestrator
 from tests.serving.running import ONE, Clinic
 from tests.serving.slowness import proxy
+from tests.waiting import until
 
 LOGIN = {"AIRFLOW_USER": "watch", "AIRFLOW_PASSWORD": PASSWORD}
 

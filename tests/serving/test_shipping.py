@@ -12,8 +12,9 @@ import pytest
 from rounds.store import Store
 from serving import searching
 from serving.shipping import Yard
-from tests.serving.keeping import ids, started, until, written
+from tests.serving.keeping import ids, started, written
 from tests.serving.writing import line
+from tests.waiting import until
 
 
 def test_with_the_store_away_segments_stay_and_are_shipped_later(folder: Path, tmp_path: Path, store: Store) -> None:

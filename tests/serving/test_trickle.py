@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from bench.steps import python
-from tests import composed
-from tests.serving.keeping import until
+from tests.ports import free
 from tests.serving.running import ONE, Clinic
 from tests.serving.slowness import Proxy, proxy
+from tests.waiting import until
 
 pytestmark = pytest.mark.long  # a server of MLflow's takes its time to start
 MINE = "update runs set artifact_uri = 'mlflow-artifacts:' || substr(artifact_uri, length(?) + 1)"
@@ -33,7 +33,7 @@ def own(clinic: Clinic, tmp_path: Path) -> Clinic:
 
 @pytest.fixture
 def registry(own: Clinic, clinic: Clinic) -> Iterator[Proxy]:
-    port = composed.free()
+    port = free()
     command = [python("mlflow"), "-m", "mlflow", "server", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{own.registry / 'mlflow.db'}"]
     command += ["--artifacts-destination", str(clinic.registry / "mlartifacts"), "--serve-artifacts"]

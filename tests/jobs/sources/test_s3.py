@@ -97,11 +97,15 @@ def test_what_is_no_table_is_refused(here: Checkout, warm: Warm, bucket: Store) 
         ({}, 2, "there is no s3://"),
         ({"AWS_SECRET_ACCESS_KEY": "wrong"}, 2, "answers 403 Forbidden. See that the keys"),
         ({"AWS_SECRET_ACCESS_KEY": ""}, 2, "AWS_SECRET_ACCESS_KEY is not set"),
-        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, 1, "nobody listens there. Run again when it can"),
+        (
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "STORE_TIMEOUT": "3"},
+            1,
+            "nobody listens there. Run again when it can",
+        ),
     ],
 )
 def test_what_fails_on_the_way(
     here: Checkout, warm: Warm, bucket: Store, given: dict[str, str], code: int, said: str
 ) -> None:
-    ended = warm.run(here, "ingest", SOURCE=f"{bucket.url}/none.csv", STORE_TIMEOUT="3", **given)
+    ended = warm.run(here, "ingest", SOURCE=f"{bucket.url}/none.csv", **given)
     assert said in ended.sentence(code)

@@ -25,7 +25,7 @@ from rounds.pasts import Pasts, open_pasts, pieces, redis, sqlite
 from rounds.places import last_path
 from tests.jobs.appointments import appointments
 from tests.keeper import Keeper
-from tests.rounds.pasts.published import DEFINITION, NOSHOW, published
+from tests.rounds.pasts.published import DEFINITION, NOSHOW, in_redis, published
 from tests.rounds.shelf import Shelf
 
 
@@ -57,7 +57,7 @@ def test_ten_thousand_rows_are_answered_as_training_saw_them(
     file = published(table, tmp_path / "history.sqlite")
     if kind == "redis":
         redis.fill(server.url, "noshow", file, lambda: None)
-    pasts = Pasts(file if kind == "sqlite" else redis.Published(server.url, "noshow"))
+    pasts = Pasts(file if kind == "sqlite" else in_redis(server.url))
     matrix, _ = tables.build_features(table, DEFINITION)
     chosen = random.Random(7).sample(range(table.height), 10_000)
     rows = table[chosen].to_dicts()
@@ -111,7 +111,7 @@ def test_equal_tables_are_equal_files(tmp_path: Path) -> None:
 def test_who_is_not_known_has_no_past(tmp_path: Path, server: Keeper) -> None:
     file = published(appointments(50), tmp_path / "history.sqlite")
     redis.fill(server.url, "noshow", file, lambda: None)
-    for kind in (file, redis.Published(server.url, "noshow")):
+    for kind in (file, in_redis(server.url)):
         assert Pasts(kind).of("patient", ["nobody", None, ""]) == [Past()] * 3
         assert Pasts(kind).of("patient", []) == []
         assert Pasts(kind).of("patient", ["nobody"])[0].before(10**6) == NOTHING

@@ -12,7 +12,7 @@ from rounds.errors import HistoryError, Refused
 from rounds.pasts import Pasts, open_pasts, redis, sqlite
 from tests.jobs.appointments import appointments
 from tests.keeper import Keeper
-from tests.rounds.pasts.published import published
+from tests.rounds.pasts.published import in_redis, published
 from tests.rounds.shelf import Shelf
 
 
@@ -36,7 +36,7 @@ def test_redis_changes_over_in_one_step(tmp_path: Path, server: Keeper) -> None:
 
     writer = threading.Thread(target=publish_again)
     writer.start()
-    pasts, seen = Pasts(redis.Published(server.url, "noshow")), set()
+    pasts, seen = Pasts(in_redis(server.url)), set()
     try:
         while not done.is_set():
             found = pasts.look(asked)
@@ -70,7 +70,7 @@ def test_a_filling_that_was_killed_changes_nothing(
     with pytest.raises(Killed):
         redis.fill(server.url, "noshow", new, beat)
     asked = {"patient": appointments(300, seed=1)["patient_id"].to_list()}
-    pasts = Pasts(redis.Published(server.url, "noshow"))
+    pasts = Pasts(in_redis(server.url))
     assert pasts.look(asked) == Pasts(old).look(asked) and pasts.as_of == "2026-03-11"
     assert redis.fill(server.url, "noshow", old, lambda: None) is False
     assert not list(server.client().scan_iter(match=f"*{new.version}*")), "what was left is swept"
@@ -84,7 +84,7 @@ def test_a_redis_without_room_keeps_the_old(tmp_path: Path, server: Keeper) -> N
     server.client().config_set("maxmemory", "2500000")
     with pytest.raises(HistoryError, match="cannot be used: OutOfMemoryError"):
         redis.fill(server.url, "noshow", new, lambda: None)
-    assert Pasts(redis.Published(server.url, "noshow")).as_of == "2026-03-10"
+    assert Pasts(in_redis(server.url)).as_of == "2026-03-10"
 
 
 def test_a_filled_redis_is_left_alone_and_a_damaged_one_mended(tmp_path: Path, server: Keeper) -> None:
@@ -93,7 +93,7 @@ def test_a_filled_redis_is_left_alone_and_a_damaged_one_mended(tmp_path: Path, s
     assert not redis.fill(server.url, "noshow", file, lambda: None)
     key = redis.table("noshow", file.version, "area")
     server.client().delete(key)
-    pasts = Pasts(redis.Published(server.url, "noshow"))
+    pasts = Pasts(in_redis(server.url))
     with pytest.raises(HistoryError, match="lost the history of 'area'"):
         pasts.of("area", ["CENTRO"])
     assert redis.fill(server.url, "noshow", file, lambda: None)
@@ -103,11 +103,12 @@ def test_a_filled_redis_is_left_alone_and_a_damaged_one_mended(tmp_path: Path, s
 def test_redis_that_is_down_is_said_and_found_again(
     tmp_path: Path, server: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(redis, "PAUSE", 3600.0)
     file = other_day(tmp_path, "2026-03-10")
     with pytest.raises(HistoryError, match="holds no history of noshow"):
-        redis.Published(server.url, "noshow")
+        in_redis(server.url)
     redis.fill(server.url, "noshow", file, lambda: None)
-    pasts = Pasts(redis.Published(server.url, "noshow"))
+    pasts = Pasts(in_redis(server.url))
     server.stop()
     with pytest.raises(HistoryError, match="cannot be used: ConnectionError"):
         pasts.of("patient", ["P000001"])
@@ -119,10 +120,11 @@ def test_redis_that_is_down_is_said_and_found_again(
     assert pasts.of("patient", ["P000001"]) == Pasts(file).of("patient", ["P000001"])
 
 
-def test_a_slow_redis_costs_one_wait(tmp_path: Path, server: Keeper) -> None:
+def test_a_slow_redis_costs_one_wait(tmp_path: Path, server: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis, "PAUSE", 3600.0)
     file = other_day(tmp_path, "2026-03-10")
     redis.fill(server.url, "noshow", file, lambda: None)
-    pasts = Pasts(redis.Published(server.url, "noshow"))
+    pasts = Pasts(in_redis(server.url, patience=2))
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
     try:

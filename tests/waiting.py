@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 
-def until(met: Callable[[], bool]) -> None:
-    """Return as soon as it is so; a minute is for a machine in trouble."""
-    for _ in range(6000):
-        if met():
-            return
+def until(met: Callable[[], Any]) -> None:
+    """Return as soon as it is so; ten minutes are for a machine in trouble."""
+    end = time.monotonic() + 600
+    while not met():
+        assert time.monotonic() < end, "it did not come within ten minutes"
         time.sleep(0.01)
-    raise AssertionError("it did not come within a minute")
 
 
 def running(pid: int) -> bool:
