@@ -51,6 +51,6 @@ def browser() -> Iterator[Browser]:
         reason = "no chromium here; install it, or set CHROMIUM to one"
         (pytest.fail if os.environ.get("ROUNDS_NEED_CHROMIUM") == "1" else pytest.skip)(reason)
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=180_000)
         yield started
         started.close()

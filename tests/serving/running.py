@@ -22,7 +22,7 @@ from tests.ports import free
 from tests.warm import Warm
 
 FLOW = ("ingest", "validate", "features", "tune", "train", "evaluate", "register", "publish")
-PATIENCE = 60.0
+PATIENCE = 600.0
 SERVING = {"BODY_BYTES", "CACHE", "CONCURRENT", "DRAIN", "HISTORY", "HOST", "KEYS", "MODEL", "PORT", "PROBLEM", "ROWS"}
 ONE = {
     "patient_id": "1001",

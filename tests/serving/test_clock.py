@@ -6,7 +6,7 @@ import gzip
 import json
 import time
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +35,13 @@ def test_a_clock_that_steps_back_loses_and_doubles_nothing(clinic: Clinic, tmp_p
         "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
-    today = datetime.now(UTC).date()
+    days = set()
     with own.serving(**faked) as service, calling(service.ready().port, 2) as found:
         for step in (-DAY, -3600, -2 * DAY, 0):
             (tmp_path / "next").write_text(f"{step:+d}")
             (tmp_path / "next").replace(clock)
             until(lambda step=step: abs(told(found.answers[-1:]) - time.time() - step) < 60 or found.failed)
+            days.add(datetime.fromtimestamp(told(found.answers[-1:]), UTC).date().isoformat())
             found.more(100)
         assert service.ask("/readyz").status == 200
         assert service.end() == 0
@@ -54,4 +55,4 @@ def test_a_clock_that_steps_back_loses_and_doubles_nothing(clinic: Clinic, tmp_p
     assert {counted[id] for id in found.ids} == {1}
     assert set(counted.values()) == {1}
     shipped = {path.name for path in (own.checkout.store / "noshow/.journal").iterdir()}
-    assert {(today - timedelta(days)).isoformat() for days in (0, 1, 2)} <= shipped
+    assert days <= shipped and len(days) >= 3

@@ -95,7 +95,7 @@ def test_two_processes_share_a_folder_and_the_living_ships_for_the_dead(places: 
     said = killed(dies, 0.3)
     until(lambda: said <= set(places.in_store()))
     lives.terminate()
-    text, _ = lives.communicate(timeout=60)
+    text, _ = lives.communicate(timeout=600)
     assert lives.returncode == 0
     once(places.in_store(), said | acknowledged(text))  # who ends in order ships what it has
 
@@ -105,7 +105,7 @@ def test_many_adopt_at_once(places: Places) -> None:
     heirs = [places.start("tidy") for _ in range(4)]
     folder = places.folder / "noshow"
     for heir in heirs:
-        heir.communicate(timeout=60)
+        heir.communicate(timeout=600)
         assert heir.returncode == 0
     assert folder.is_dir()
     once(places.shipped(), said)
@@ -127,7 +127,7 @@ def test_killed_at_every_step_of_shipping(places: Places, tmp_path: Path) -> Non
         one = Places.__new__(Places)
         one.folder, one.store = here / "journal" / "noshow", (here / "store").as_uri()
         process = one.start("tidy", FAULT_AT=str(at))
-        process.communicate(timeout=60)
+        process.communicate(timeout=600)
         ended = process.returncode
         one.folder = here / "journal"
         once(one.shipped(), said)
@@ -144,7 +144,7 @@ def on_small_disk(places: Places, size: str, verb: str, store: str, ballast: int
         pytest.skip("this machine lets nobody mount, not even in a namespace")
     argv = [sys.executable, "-m", "tests.serving.writing", verb, str(places.folder), store, str(ballast)]
     command = ["unshare", "-rm", "sh", "-c", MOUNTED, "sh", size, str(places.folder), *argv]
-    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=120, check=True)
+    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=600, check=True)
     return ended.stdout
 
 
@@ -167,7 +167,7 @@ def test_a_full_disk_frees_itself_where_the_store_takes_the_segments(places: Pla
 
 def test_a_write_that_is_cut_short_leaves_nothing(places: Places) -> None:
     process = places.start("limited", "10300")  # a few lines into a batch
-    text, _ = process.communicate(timeout=120)
+    text, _ = process.communicate(timeout=600)
     assert process.returncode == 0
     assert set(places.in_store()) == acknowledged(text)  # nothing that was refused is in it either
     once(places.in_store(), acknowledged(text))

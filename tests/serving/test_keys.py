@@ -165,6 +165,6 @@ def test_the_verbs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_two_who_make_keys_at_once_both_get_one(path: Path) -> None:
     argv = [sys.executable, "-m", "serving.keys", "new", "--file", str(path)]
     made = [subprocess.Popen([*argv, f"key-{n}"], cwd=ROOT, stdout=subprocess.PIPE, text=True) for n in range(4)]
-    plain = [each.communicate(timeout=60)[0].strip() for each in made]
+    plain = [each.communicate(timeout=600)[0].strip() for each in made]
     keys = Keys(path)
     assert [asked(keys, f"Bearer {each}") for each in plain] == [(200, f"key-{n}") for n in range(4)]

@@ -69,7 +69,8 @@ def test_every_route_does_what_it_says(clinic: Clinic, tmp_path: Path, keys: boo
         on_record = answer.json["predictions"][0]["id"]
         program = Path(sys.executable).with_name("schemathesis")
         url = f"http://127.0.0.1:{service.port}/openapi.json"
-        asked = [str(program), "run", url, "--checks", "all", "--max-examples", "60", "--no-color", *sent]
+        words = ["--checks", "all", "--max-examples", "60", "--request-timeout", "60", "--no-color"]
+        asked = [str(program), "run", url, *words, *sent]
         ended = subprocess.run(
             asked,
             cwd=tmp_path,

@@ -21,6 +21,7 @@ from rounds.store import Store, open_store
 from serving.shipping import Yard
 from tests.serving.keeping import started
 from tests.serving.running import ONE, Clinic, Service
+from tests.waiting import until
 
 KEY = {"JOURNAL_KEY": "a secret of the clinic"}
 NOW = datetime.now(UTC)
@@ -159,11 +160,12 @@ def test_killed_under_load_every_acknowledged_outcome_is_in_the_ledger_once(own:
             callers = [threading.Thread(target=call, args=(service,)) for _ in range(4)]
             for caller in callers:
                 caller.start()
-            time.sleep(0.3 + random.random())
+            more = len(acknowledged) + 10
+            until(lambda more=more: len(acknowledged) >= more)  # type: ignore[misc]
+            time.sleep(random.random())
             service.process.kill()
             for caller in callers:
                 caller.join()
-    assert len(acknowledged) > 20
     with own.serving(**extra) as service:
         service.until("/healthz", lambda found: found.status == 200)
         assert service.end() == 0

@@ -149,11 +149,11 @@ def test_questions_that_come_together_get_their_own_answers(live: Live) -> None:
 def test_a_loop_that_is_busy_makes_no_disk_slow(live: Live) -> None:
     class Busy(Kept):
         def append(self, records: Sequence[dict[str, Any]]) -> None:
-            loop.call_soon_threadsafe(time.sleep, 500 * THREAD)
+            loop.call_soon_threadsafe(time.sleep, 2000 * THREAD)
             super().append(records)
 
     made = predictor(Busy())
-    made._slow = slow = 20 * THREAD
+    made._slow = slow = 400 * THREAD
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         runner.run(made.answer(Question(live, rows(live, 1))))

@@ -8,6 +8,7 @@ import pytest
 
 from rounds import retrains
 from rounds.store import Store, open_store
+from tests.ports import free
 from tests.serving.orchestrator import PASSWORD, Orchestrator
 from tests.serving.running import ONE, Clinic
 from tests.serving.slowness import proxy
@@ -85,9 +86,8 @@ def test_an_unwilling_airflow_is_said_and_nothing_is_lost(own: Clinic, store: St
 def test_an_airflow_that_is_down_costs_no_prediction_and_no_retrain(own: Clinic, store: Store) -> None:
     airflow = Orchestrator()
     airflow.paused = True
-    with airflow.serving() as url:
-        port = int(url.rpartition(":")[2])
-    with own.serving(AIRFLOW_URL=url, **LOGIN) as service:
+    port = free()
+    with own.serving(AIRFLOW_URL=f"http://127.0.0.1:{port}", **LOGIN) as service:
         found = service.ready().ask("/ops/retrain", {"reason": "x"})
         assert found.status == 503 and "cannot be reached" in found.json["error"]
         assert found.headers["retry-after"] == "1"

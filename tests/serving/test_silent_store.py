@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tests.serving.running import ONE, Answered, Clinic, Service
+from tests.serving.running import ONE, PATIENCE, Answered, Clinic, Service
 from tests.serving.slowness import silent
 
 MANY = 40  # more than the threads that all of a service's own work shares
@@ -46,9 +48,9 @@ def test_a_store_that_says_nothing_is_told_and_holds_up_only_what_lies_there(ser
 
 def test_it_does_not_hold_the_end_and_nothing_is_lost(service: Service, own: Clinic) -> None:
     wanted = [service.predict(ONE).json["predictions"][0]["id"] for _ in range(3)]
-    asking = threading.Thread(target=service.ask, args=("/explain", {"id": "x"}))
-    asking.start()
+    asking = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
+    asking.request("POST", "/explain", json.dumps({"id": "x"}))
     assert service.end() == 0
-    asking.join()
+    assert asking.getresponse().status == 503
     lines = own.journaled()
     assert {*wanted} <= {each["id"] for each in lines} and len(lines) == 4

@@ -14,6 +14,7 @@ import pytest
 from serving.__main__ import deafen
 from tests.serving.callers import calling
 from tests.serving.running import ONE, Clinic, Service
+from tests.waiting import until
 
 LOCK_FILTER = 44  # the option of Linux by which nobody may give a socket a filter any more
 
@@ -21,11 +22,12 @@ LOCK_FILTER = 44  # the option of Linux by which nobody may give a socket a filt
 def test_told_to_end_it_fails_no_request(clinic: Clinic, tmp_path: Path) -> None:
     own = clinic.copy(tmp_path / "own")
     for _ in range(5):
-        with own.serving() as service, calling(service.ready().port) as found:
+        # Who was answered before and says nothing until it has ended meets a closed door: no caller is so slow here.
+        with own.serving(DRAIN="2") as service, calling(service.ready().port) as found:
             found.more()
             assert service.end() == 0
+            until(lambda found=found: found.refused)  # type: ignore[misc]
         assert found.failed == []
-        assert found.refused
     assert set(found.ids) <= {record["id"] for record in own.journaled()}
 
 
@@ -53,7 +55,7 @@ def test_who_is_in_the_queue_of_a_deaf_door_is_let_in(locked: bool) -> None:
             with here:
                 early.sendall(b"asked")
                 assert here.recv(5) == b"asked"
-        assert _hears(door.getsockname()[1]) is locked
+        until(lambda: _hears(door.getsockname()[1]) is locked)
 
 
 def _hears(port: int) -> bool:
@@ -178,10 +180,7 @@ def test_too_much_at_once_is_told_so_at_once(clinic: Clinic, tmp_path: Path) -> 
     with clinic.copy(tmp_path / "own").serving(CONCURRENT="1") as service:
         service.ready()
         with calling(service.port, 6) as found:
-            ends = time.monotonic() + 30
-            while not any(each.startswith("503") for each in found.failed) and time.monotonic() < ends:
-                time.sleep(0.01)
-        assert any(each.startswith("503") for each in found.failed)
+            until(lambda: any(each.startswith("503") for each in found.failed))
         assert {each[:3] for each in found.failed} == {"503"}
         assert service.predict(ONE).status == 200
 
@@ -192,7 +191,7 @@ def test_a_body_that_never_ends_is_given_up(clinic: Clinic, tmp_path: Path) -> N
         with socket.create_connection(("127.0.0.1", service.port), timeout=60) as slow:
             slow.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
             assert slow.recv(100).startswith(b"HTTP/1.1 408")
-        assert service.predict(ONE).status == 200
+        until(lambda: service.predict(ONE).status == 200)  # half a second is for it too
 
 
 def memory(service: Service) -> int:
@@ -206,6 +205,6 @@ def test_bodies_of_fifty_megabytes_leave_no_memory_behind(clinic: Clinic, tmp_pa
     with clinic.copy(tmp_path / "own").serving(BODY_BYTES="60000000") as service:
         service.ready().ask("/predict", body)
         before = memory(service)
-        for _ in range(5):
+        for _ in range(10):
             assert service.ask("/predict", body).status == 422
-        assert memory(service) < before + 20_000
+        assert memory(service) < before + 100_000  # two of them, as a heap may be cut up by what else is in it
