@@ -262,13 +262,14 @@ def test_an_upload_in_parts_that_is_killed_leaves_nothing_that_counts(
     with source.open("wb") as file:
         file.truncate(LARGE)
     command = [sys.executable, "-c", UPLOAD, f"s3://{name}/prefix", str(source)]
-    while True:
+    for _ in range(20):
         with subprocess.Popen(command, cwd=ROOT) as uploading:
             until(lambda: any(path.is_file() for path in (s3.folder / name).rglob("*")))
             uploading.send_signal(signal.SIGKILL)
         if uploading.returncode == -signal.SIGKILL:
             break
         store.delete(["p/large"])  # it was faster than the kill: once more
+    assert uploading.returncode == -signal.SIGKILL
     assert store.paths("") == store.folders("") == []
     assert store.read("p/large") is None
     store.upload(source, "p/large")

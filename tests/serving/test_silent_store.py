@@ -24,7 +24,7 @@ def service(own: Clinic) -> Iterator[Service]:
     keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_ALLOW_HTTP": "true"}
     with silent() as port:
         store = {"STORE": "s3://bucket/store", "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}", **keys}
-        with own.serving(**store, STORE_TIMEOUT="300") as found:
+        with own.serving(**store, STORE_TIMEOUT="3000") as found:
             yield found.ready()
 
 

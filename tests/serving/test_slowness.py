@@ -19,7 +19,7 @@ from tests.serving.callers import calling
 from tests.serving.running import ONE, Clinic, Service
 from tests.serving.slowness import proxy, silent
 
-LONG = 120.0  # what nobody here waits for
+LONG = 1200.0  # what nobody here waits for
 
 
 @pytest.fixture
