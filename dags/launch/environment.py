@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -69,9 +70,10 @@ def mark(folder: Path) -> list[str]:
 
 def _sync(group: str, folder: Path, whole: bool, lock: int) -> None:
     command = [str(uv()), "sync", "--locked", "--no-default-groups", "--quiet", *_selection(group)]
-    # A killed or moved environment lacks files, or names a place that is no more, and uv does not look.
-    again = ["--reinstall"] if whole else []
-    _run([*command, *again], lock, "Check the network and run it again.", UV_PROJECT_ENVIRONMENT=str(folder))
+    # A killed environment lacks files and a moved one names its old path. uv checks neither, so it starts from nothing.
+    if whole:
+        shutil.rmtree(folder, ignore_errors=True)
+    _run(command, lock, "Check the network and run it again.", UV_PROJECT_ENVIRONMENT=str(folder))
 
 
 def _install(folder: Path, lock: int) -> None:
@@ -103,7 +105,7 @@ def _digest(*parts: str | bytes) -> str:
 
 def _run(command: list[str], lock: int, hint: str, **settings: str) -> None:
     environment = {**caches(), **{name: value for name, value in os.environ.items() if name not in STRAY}}
-    environment.update(UV_COMPILE_BYTECODE="1", UV_NO_PROGRESS="1", UV_PYTHON=_python(), UV_PYTHON_DOWNLOADS="never")
+    environment.update(UV_NO_PROGRESS="1", UV_PYTHON=_python(), UV_PYTHON_DOWNLOADS="never")
     environment.update(settings)
     done = subprocess.run(command, cwd=ROOT, env=environment, pass_fds=(lock,), capture_output=True, text=True)
     if done.returncode != 0:
