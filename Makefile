@@ -7,7 +7,7 @@ TESTS ?= tests
 REGISTRY ?= rounds
 TAG ?= $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null)
 MARKS ?= not docker and not cluster and not long
-export PROBLEM RUN SOURCE STORE PORT REGISTRY TAG PUSH # what people type reaches a command as "$$RUN", never as $(RUN): no shell reads it
+export PROBLEM RUN SOURCE STORE PORT REGISTRY TAG PUSH FAILED # what people type reaches a command as "$$RUN", never as $(RUN): no shell reads it
 
 # An image of an older state of this checkout must not run by mistake; a TAG that was typed is taken as it is.
 IMAGES := $(if $(filter docker,$(LAUNCH)),$(if $(filter file,$(origin TAG)),images))
@@ -86,8 +86,11 @@ chart: export RELEASE = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.to
 chart: ## package the service's chart for the images of this commit, with helm, into .rounds/charts: TAG=
 	@helm package helm/serving --version "$$RELEASE" --app-version "$${TAG:?no commit is known here; name one}" --destination .rounds/charts
 
-test: setup ## run the tests that need neither Docker nor a cluster: TESTS=tests/dags MARKS=docker
-	@$(IN) dev dvc mlflow -- pytest -m "$(MARKS)" $(TESTS)
+test: setup ## run the tests that need neither Docker nor a cluster: TESTS=tests/dags MARKS=docker FAILED=a/file
+	@$(IN) dev dvc mlflow -- pytest -m "$(MARKS)" $(if $(FAILED),--postpone-failed "$$FAILED") $(TESTS)
+
+rerun: ## run the tests that `make test FAILED=a/file` put off, each alone
+	@$(IN) dev dvc mlflow -- python -m tests.rerun "$$FAILED"
 
 test-all: ## run every test: wants Docker, and a cluster that KUBECONFIG names
 	@$(MAKE) test MARKS=""
@@ -115,4 +118,4 @@ clean: ## remove environments, logs and caches; finished runs in .rounds/store s
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train cluster-train all data watch ui serve up down sweep images chart setup test test-all check bench drill clean
+.PHONY: help demo train cluster-train all data watch ui serve up down sweep images chart setup test rerun test-all check bench drill clean

@@ -15,6 +15,8 @@ from tests.s3 import Server, server
 from tests.warm import Warm
 from tests.warm import warm as started
 
+pytest_plugins = ["tests.rerun"]
+
 # No test may fail for being slow.
 settings.register_profile("rounds", deadline=None)
 settings.load_profile("rounds")

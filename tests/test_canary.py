@@ -13,6 +13,8 @@ from problems.noshow.simulate import simulate
 from tests.checkout import STEPS, Checkout, Ended
 from tests.warm import Warm
 
+pytestmark = pytest.mark.data_safety
+
 # As the raw table spells them and as steps spell them later.
 CANARIES = (
     "617420617420617E-3",

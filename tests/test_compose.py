@@ -74,11 +74,13 @@ def inspected(container: str) -> Any:
     return json.loads(done.stdout)[0]
 
 
+@pytest.mark.data_safety
 def test_nobody_gets_in_without_the_password(system: System) -> None:
     assert composed.refused(system, "admin")
     assert composed.refused(system, "airflow")
 
 
+@pytest.mark.data_safety
 def test_nothing_listens_to_other_machines(system: System) -> None:
     for service in ("airflow", "mlflow", "postgres", "scheduler", "store"):
         ports = inspected(system.container(service))["NetworkSettings"]["Ports"]
@@ -86,6 +88,7 @@ def test_nothing_listens_to_other_machines(system: System) -> None:
         assert hosts <= {"127.0.0.1"}, service
 
 
+@pytest.mark.data_safety
 def test_a_run_through_the_api_says_what_processes_say(system: System, token: str, in_processes: Any) -> None:
     run = started(system, token, run="equal")
     assert system.ended(DAG, run, token) == "success", system.tasks(DAG, run, token)

@@ -126,6 +126,7 @@ def repro(checkout: Checkout, last: str) -> list[str]:
     return [line.split(":")[0] for line in ended.stdout.splitlines() if ": done in" in line]
 
 
+@pytest.mark.data_safety
 def test_repro_does_what_plain_processes_do(cloned: Checkout) -> None:
     steps = ["ingest", "validate", "features"]
     assert repro(cloned, "features") == steps
@@ -143,6 +144,7 @@ def test_repro_does_what_plain_processes_do(cloned: Checkout) -> None:
     assert cloned.why("features", "dvc") == ["problem.yaml features.history.area neighbourhood -> sex"]
 
 
+@pytest.mark.data_safety
 @pytest.mark.docker
 def test_a_table_goes_to_a_bucket_and_comes_back(cloned: Checkout, s3: Server) -> None:
     remote, table, pointer = f"s3://{s3.bucket()}/dvc", cloned.root / "data/raw/own.csv", "data/raw/own.csv.dvc"

@@ -15,6 +15,8 @@ from tests.dags.namespace import Namespace, kubectl
 from tests.s3 import Server
 from tests.servers import IMAGE, Servers, ours
 
+pytestmark = pytest.mark.data_safety
+
 NEEDS = {"cpu": 2, "memory": "4Gi", "scratch": "4Gi", "minutes": 10}
 IMAGES = ("ingest", "validate", "features", "tune", "train", "evaluate", "register", "mlflow")
 

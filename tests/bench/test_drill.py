@@ -251,6 +251,7 @@ def play(place: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
+@pytest.mark.data_safety
 @pytest.mark.long
 def test_a_drill_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     position = tmp_path / "store" / "noshow" / ".drill" / "position.json"

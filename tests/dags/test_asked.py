@@ -55,6 +55,7 @@ def answers(airflow: Airflow) -> bool:
     return True
 
 
+@pytest.mark.data_safety
 def test_a_run_is_started_once_under_its_name(airflow: Airflow) -> None:
     conf = {"run": "retrain-a", "source": "journal:2026-11-21"}
     assert airflow.start("train_noshow", "retrain-a", conf) == (True, "queued")

@@ -133,6 +133,7 @@ def test_a_task_ends_as_its_container_did(scratch: Scratch, stands: Stands, stor
     assert "s3cret-word" not in everything
 
 
+@pytest.mark.data_safety
 def test_a_secret_stands_in_the_environment_alone(scratch: Scratch, stands: Stands) -> None:
     probe(scratch, "sleeps")
     elsewhere = {"STORE": "s3://a/store", "MLFLOW_TRACKING_URI": "http://mlflow:5000"}

@@ -128,6 +128,7 @@ def test_a_paused_training_is_said(watched: Scratch) -> None:
     assert (runs(watched, "train_one"), retrains(watched)) == ([], ["failed"])
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("fault", ["before TriggerDagRun", "after TriggerDagRun"])
 def test_killed_with_all_of_airflow_the_next_watch_finds_or_starts_it(watched: Scratch, fault: str) -> None:
     faulty(watched)
@@ -144,6 +145,7 @@ def faulty(scratch: Scratch) -> None:
         start.write(FAULTS)
 
 
+@pytest.mark.data_safety
 @pytest.mark.long
 def test_killed_at_each_of_its_calls_it_starts_one_training(watched: Scratch) -> None:
     """By a real scheduler and a real API server: every try is killed one call later than the one before."""

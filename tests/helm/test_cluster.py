@@ -137,6 +137,7 @@ def test_a_killed_process_costs_the_requests_in_its_hands(asked: Release) -> Non
     assert not [each for each in callers.failed if each[0].isdigit()], "a broken connection, never a wrong answer"
 
 
+@pytest.mark.data_safety
 def test_every_answer_of_every_pod_is_in_the_store_once(asked: Release, place: Servers) -> None:
     with asked.calling():
         pass

@@ -16,6 +16,8 @@ import pytest
 
 from tests.checkout import ROOT
 
+pytestmark = pytest.mark.data_safety
+
 
 def written(path: Path, *words: str) -> dict[str, str]:
     subprocess.run([sys.executable, ROOT / "images/passwords.py", path, *words], check=True)

@@ -107,6 +107,7 @@ def serving(environment: dict[str, str]) -> Iterator[Running]:
         yield found
 
 
+@pytest.mark.data_safety
 def test_it_answers_what_the_service_answers_outside_of_it(
     clinic: tuple[Checkout, dict[str, str]], s3: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,6 +54,7 @@ def test_a_third_run_refers_to_the_first_too(again: Checkout) -> None:
     assert again.why("ingest", "c") == SAME
 
 
+@pytest.mark.data_safety
 def test_force_runs_anyway_with_equal_content(again: Checkout, warm: Warm) -> None:
     first = again.content("ingest")
     ended = warm.run(again, "ingest", "a", "--force")
@@ -62,6 +63,7 @@ def test_force_runs_anyway_with_equal_content(again: Checkout, warm: Warm) -> No
     assert again.content("ingest") == first
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("harm", [Path.unlink, lambda path: path.write_bytes(b"damaged")], ids=["deleted", "damaged"])
 def test_a_harmed_file_is_made_again(again: Checkout, warm: Warm, step: str, harm: object) -> None:

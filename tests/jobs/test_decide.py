@@ -258,6 +258,7 @@ def test_no_look_and_no_champion_are_refused(ward: Ward) -> None:
     assert ended.code == 2 and "has no champion" in ended.text
 
 
+@pytest.mark.data_safety
 def test_killed_at_any_point_it_asks_once(ward: Ward, tmp_path: Path) -> None:
     """Then its own retry, or only the run of the next day: one training is asked for and begins."""
     ward.copy(tmp_path / "peace").decides("monday", 0, FAULT_LOG=str(tmp_path / "points"))

@@ -60,6 +60,7 @@ def mounted(here: Checkout, folder: Path, options: str, step: str, **extra: str)
     return Ended(ended.returncode, ended.stdout)
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("kilobytes", [4, 28, 36, 44])
 def test_a_full_store(here: Checkout, kilobytes: int) -> None:
     ended = mounted(here, here.store, f"size={kilobytes}k", "ingest")
@@ -100,6 +101,7 @@ Store.{call} = _vanish
 """
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("call", ["read", "upload", "write"])
 def test_a_store_that_goes_in_the_middle(checkout: Checkout, warm: Warm, call: str) -> None:
     file = checkout.root / "rounds/store.py"

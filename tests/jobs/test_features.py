@@ -76,6 +76,7 @@ def test_the_table_is_sorted_and_whole(tmp_path: Path) -> None:
     assert facts["patient_known"] == (found["patient_visits"] > 0).mean()
 
 
+@pytest.mark.data_safety
 def test_chunks_and_the_order_of_rows_leave_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = appointments(2000)
     whole, bytes_of_whole, _ = written(table, tmp_path)
@@ -134,6 +135,7 @@ def ready(unchanged: Checkout, warm: Warm, tmp_path_factory: pytest.TempPathFact
     return here
 
 
+@pytest.mark.data_safety
 def test_the_same_bytes_on_any_number_of_threads(ready: Checkout) -> None:
     contents = []
     for threads in ("1", "2"):

@@ -67,6 +67,7 @@ def test_a_source_of_no_known_kind(here: Checkout, warm: Warm, typed: str) -> No
     assert f"the source '{typed.split('#')[0]}" in warm.run(here, "ingest", SOURCE=typed).sentence(2)
 
 
+@pytest.mark.data_safety
 def test_a_password_in_a_source_is_refused_and_not_repeated(here: Checkout, warm: Warm) -> None:
     said = warm.run(here, "ingest", SOURCE=f"https://somebody:word@host/a.csv#sha256={'0' * 64}").sentence(2)
     assert "the source 'https://host/a.csv" in said
@@ -90,6 +91,7 @@ def test_the_option_wins_over_the_environment(here: Checkout, warm: Warm) -> Non
     assert here.content("ingest")["facts"]["rows"] == 2
 
 
+@pytest.mark.data_safety
 def test_a_csv_read_in_pieces_is_exact(here: Checkout, warm: Warm) -> None:
     content, cells = quoted(rows=100_000, seed=7)
     assert ingested(here, warm, "t.csv", content).code == 0
@@ -97,6 +99,7 @@ def test_a_csv_read_in_pieces_is_exact(here: Checkout, warm: Warm) -> None:
     assert table.fill_null("").rows() == cells
 
 
+@pytest.mark.data_safety
 def test_threads_change_no_byte(unchanged: Checkout, tmp_path: Path) -> None:
     source = tmp_path / "t.parquet"
     source.write_bytes(parquet(id=[f"{i:07}" for i in range(250_000)], age=[i % 97 for i in range(250_000)]))
@@ -109,6 +112,7 @@ def test_threads_change_no_byte(unchanged: Checkout, tmp_path: Path) -> None:
     assert contents[0] == contents[1]
 
 
+@pytest.mark.data_safety
 def test_the_simulated_table_is_equal_in_every_environment(unchanged: Checkout, tmp_path: Path) -> None:
     contents = []
     for threads in ("1", "4"):
@@ -118,6 +122,7 @@ def test_the_simulated_table_is_equal_in_every_environment(unchanged: Checkout, 
     assert contents[0] == contents[1]
 
 
+@pytest.mark.data_safety
 def test_the_real_table_comes_in_whole(here: Checkout, warm: Warm) -> None:
     data = os.environ.get("ROUNDS_DATA")
     if not data:
@@ -130,6 +135,7 @@ def test_the_real_table_comes_in_whole(here: Checkout, warm: Warm) -> None:
     assert table["Age"].eq("-1").sum() == 1
 
 
+@pytest.mark.data_safety
 def test_a_source_that_changes_while_it_is_read(checkout: Checkout, warm: Warm) -> None:
     with (checkout.root / "jobs/sources/file.py").open("a", encoding="utf-8") as file:
         file.write(

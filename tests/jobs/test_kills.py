@@ -15,6 +15,8 @@ import pytest
 from tests.checkout import STEPS, Checkout, broken_promises, copied
 from tests.warm import Warm
 
+pytestmark = pytest.mark.data_safety
+
 MOMENTS = 30
 ASKED = {"tune": ["--search=yes"]}  # otherwise it has nothing to do
 

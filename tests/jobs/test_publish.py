@@ -46,6 +46,7 @@ def test_it_knows_what_the_table_knows(validated: Checkout, warm: Warm) -> None:
     assert sum(past.missed[-1] for past in found) == table["no_show"].sum()
 
 
+@pytest.mark.data_safety
 def test_again_it_is_equal(validated: Checkout, warm: Warm) -> None:
     contents = []
     for _ in range(2):
@@ -65,6 +66,7 @@ def test_a_table_that_goes_back_is_said(validated: Checkout, warm: Warm, tmp_pat
     assert "publish: the table ends on 2026-02-27; what was published before knew all until 2026-03" in ended.text
 
 
+@pytest.mark.data_safety
 def test_a_refused_table_leaves_the_last_good_history(validated: Checkout, warm: Warm, tmp_path: Path) -> None:
     assert warm.run(validated, "publish").code == 0
     last = validated.store / "noshow/.index/publish/last.json"

@@ -58,6 +58,7 @@ def test_the_first_model_needs_only_its_gates(ready: Checkout, warm: Warm) -> No
     assert shelf(ready) == ({"champion": 1, "anchor": 1}, ["Production"])
 
 
+@pytest.mark.data_safety
 def test_registered_twice_is_registered_once(ready: Checkout, warm: Warm) -> None:
     registered(ready, warm)
     first = ready.content("register")
@@ -67,6 +68,7 @@ def test_registered_twice_is_registered_once(ready: Checkout, warm: Warm) -> Non
     assert shelf(ready) == ({"champion": 1, "anchor": 1}, ["Production"])
 
 
+@pytest.mark.data_safety
 def test_eight_at_once_are_one_version(ready: Checkout, warm: Warm) -> None:
     for name in EIGHT:
         warm.flow(ready, name)
@@ -137,6 +139,7 @@ def test_what_was_taken_back_is_not_promoted_again_by_itself(ready: Checkout, wa
     assert back.startswith("version 2 of NoShowXGBoost (run b) is champion; 'rounds rollback' brings version 1 back")
 
 
+@pytest.mark.data_safety
 def test_a_lost_registry_comes_back(ready: Checkout, warm: Warm) -> None:
     registered(ready, warm)
     changed(ready, warm, "b")
@@ -148,6 +151,7 @@ def test_a_lost_registry_comes_back(ready: Checkout, warm: Warm) -> None:
     assert shelf(lost) == before
 
 
+@pytest.mark.data_safety
 def test_a_champion_outlives_its_run(ready: Checkout, warm: Warm) -> None:
     registered(ready, warm)
     changed(ready, warm, "b", margin="0.000001")
@@ -171,6 +175,7 @@ def rounds(checkout: Checkout, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("apart", [11, pytest.param(3, marks=pytest.mark.long)])
 def test_killed_at_any_call_to_the_registry_it_ends_the_same(
     ready: Checkout, warm: Warm, tmp_path: Path, apart: int
@@ -201,6 +206,7 @@ def with_mlflow(checkout: Checkout, place: Path) -> Checkout:
     return copy(checkout, place)
 
 
+@pytest.mark.data_safety
 def test_an_incomplete_bundle_is_refused(ready: Checkout, warm: Warm) -> None:
     path = ready.file("train", "model.ubj")
     path.write_bytes(path.read_bytes()[:-1])

@@ -67,6 +67,7 @@ def journaled(checkout: Checkout) -> list[dict[str, Any]]:
     return [json.loads(line) for path in paths for line in gzip.decompress(path.read_bytes()).splitlines()]
 
 
+@pytest.mark.data_safety
 def test_the_list_says_of_each_row_what_it_gives_alone(ready: Checkout, warm: Warm) -> None:
     calls = scored(ready, warm)
     model = bundle.load(lambda name: ready.file("train", name))
@@ -159,6 +160,7 @@ def test_bad_rows_are_told_and_stay_on_the_list(ready: Checkout, warm: Warm, tmp
     assert len(journaled(ready)) == raw.height - 5
 
 
+@pytest.mark.data_safety
 def test_each_prediction_is_in_the_journal_once(ready: Checkout, warm: Warm) -> None:
     calls = scored(ready, warm)
     first, content = journaled(ready), ready.content("score", "n")
@@ -179,6 +181,7 @@ def test_each_prediction_is_in_the_journal_once(ready: Checkout, warm: Warm) -> 
     assert kept["appointment_id"] in {line["input"]["appointment_id"] for line in first}
 
 
+@pytest.mark.data_safety
 def test_a_night_that_was_killed_is_told_once(ready: Checkout, warm: Warm, tmp_path: Path) -> None:
     ready.change("jobs/calling/journaled.py", "PART = 50_000", "PART = 200")
     log = tmp_path / "points"

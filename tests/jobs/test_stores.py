@@ -20,7 +20,7 @@ from tests.s3 import Server, server
 from tests.waiting import until
 from tests.warm import Warm
 
-pytestmark = pytest.mark.docker
+pytestmark = [pytest.mark.docker, pytest.mark.data_safety]
 ALL = [*STEPS, "register"]
 VERBS = ["runs", "show a", "why a train", "quarantine a", "diff a b", "mirror"]
 

@@ -9,6 +9,8 @@ import pytest
 from tests.checkout import STEPS, Checkout, broken_promises
 from tests.warm import Warm
 
+pytestmark = pytest.mark.data_safety
+
 EIGHT = [f"run{number}" for number in range(8)]
 OFTEN = {"ingest", "validate"}  # the first of all, and the one that looks at what other runs did
 

@@ -43,6 +43,7 @@ def test_slices_are_disjoint_and_in_order_of_time() -> None:
     assert bounds == sorted(bounds)
 
 
+@pytest.mark.data_safety
 def test_permuted_test_outcomes_leave_the_bundle_as_it_was() -> None:
     bundle, facts = trained()
     test = rows_of(TABLE, facts, "test").to_numpy()
@@ -71,6 +72,7 @@ def test_the_calibrate_slice_does_not_reach_the_booster() -> None:
     assert again.model == bundle.model and again.calibrator != bundle.calibrator
 
 
+@pytest.mark.data_safety
 def test_threads_leave_the_bundle_as_it_was() -> None:
     assert trained(train=train(threads=1)) == trained(train=train(threads=3))
 

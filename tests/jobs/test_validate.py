@@ -83,6 +83,7 @@ def test_bad_table(case: Case, good: pl.DataFrame, tmp_path: Path) -> None:
         assert kept.equals(good)
 
 
+@pytest.mark.data_safety
 def test_quarantine_holds_the_rows_as_the_source_has_them(tmp_path: Path) -> None:
     table = cells(AGE, "999")(sound()).with_columns(rules=pl.lit("a raw column of that name"))
     validated(table, tmp_path)
@@ -92,6 +93,7 @@ def test_quarantine_holds_the_rows_as_the_source_has_them(tmp_path: Path) -> Non
     assert quarantine.select("row", "rules").rows() == [(1, ["age-between"])]
 
 
+@pytest.mark.data_safety
 def test_identifiers_and_zeros_come_out_exact(tmp_path: Path) -> None:
     table = cells(WHO, "9377952927E-5", "2.9872499824296E13", "007", "29872499824296.0")(cells(AGE, "-0")(sound()))
     validated(table, tmp_path)
@@ -100,6 +102,7 @@ def test_identifiers_and_zeros_come_out_exact(tmp_path: Path) -> None:
     assert kept["age"][0] == 0
 
 
+@pytest.mark.data_safety
 def test_no_value_of_a_patient_is_told(tmp_path: Path) -> None:
     """Canaries among good rows, among bad rows, in the refusal and in everything that is for people."""
     table = sound().with_columns(pl.lit("CANARY PLACE").alias(PLACE))
@@ -124,6 +127,7 @@ def test_one_bound_changes_verdict_quarantine_and_report_together(tmp_path: Path
     assert (rule["wanted"], rule["broken"], rule["great_expectations"]["broken"]) == ("18 to 120", young, young)
 
 
+@pytest.mark.data_safety
 def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         validated(cells(AGE, "999")(sound()), tmp_path / name)
@@ -186,6 +190,7 @@ def test_all_rows_stream(tmp_path: Path) -> None:
     assert not [word for word in ("columnar-function", "in-memory", "fallback") if f'label="{word}' in plan]
 
 
+@pytest.mark.data_safety
 def test_threads_change_nothing(tmp_path: Path) -> None:
     many = next(simulate(patients=30_000, seed=5, start=datetime.date(2026, 1, 5), weeks=12, dirt=0.002))
     many.write_parquet(tmp_path / "raw.parquet")

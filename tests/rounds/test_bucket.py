@@ -164,18 +164,21 @@ def test_a_busy_server_is_asked_again(odd: Store) -> None:
     assert odd.read("p/x") == b"1"
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("odd", ["ignores"], indirect=True)
 def test_a_server_that_ignores_conditions_is_refused(odd: Store) -> None:
     with pytest.raises(StoreClosed, match="puts an object over one that is there, although told not to"):
         odd.claim("p/once", b"1")
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("odd", ["lacks"], indirect=True)
 def test_a_server_without_conditions_is_refused(odd: Store) -> None:
     with pytest.raises(StoreClosed, match=r"answers 501 Not Implemented \(NotImplemented\)"):
         odd.claim("p/once", b"1")
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("odd", ["loses"], indirect=True)
 def test_a_claim_whose_answer_was_lost_is_ours(odd: Store) -> None:
     assert odd.claim("p/once", b"ours")
@@ -183,6 +186,7 @@ def test_a_claim_whose_answer_was_lost_is_ours(odd: Store) -> None:
     assert odd.read("p/once") == b"ours"
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("odd", ["silent"], indirect=True)
 def test_a_404_without_a_word_is_not_an_empty_store(odd: Store) -> None:
     with pytest.raises(StoreError, match="answers 404 Not Found"):
@@ -234,6 +238,7 @@ def test_a_bucket_that_does_not_let_us_in(
         assert s3.secret not in str(refused.value)
 
 
+@pytest.mark.data_safety
 @pytest.mark.docker
 def test_of_many_claims_exactly_one_wins(s3: Server, environment: Callable[..., None]) -> None:
     environment(**s3.environment, STORE_TIMEOUT="60")
@@ -252,6 +257,7 @@ def test_of_many_claims_exactly_one_wins(s3: Server, environment: Callable[..., 
     assert [store.read(f"p/{key}") for key in range(50)] == [b"%d" % won.index(True) for won in rounds]
 
 
+@pytest.mark.data_safety
 @pytest.mark.docker
 def test_an_upload_in_parts_that_is_killed_leaves_nothing_that_counts(
     s3: Server, environment: Callable[..., None], tmp_path: Path

@@ -31,6 +31,7 @@ def saved(bundle: Bundle, tmp_path: Path) -> Path:
     return tmp_path / "out"
 
 
+@pytest.mark.data_safety
 def test_what_is_loaded_is_what_was_saved(bundle: Bundle, saved: Path) -> None:
     loaded = load(saved.joinpath)
     assert loaded == bundle and loaded.digest == bundle.digest
@@ -43,6 +44,7 @@ def test_scores_are_probabilities_that_rank_as_the_margins(bundle: Bundle) -> No
     assert np.all(np.diff(scores[order]) >= 0)
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("name", ["model.ubj", "features.py", "bundle.json"])
 def test_an_altered_file_is_named(saved: Path, name: str) -> None:
     file = saved / name

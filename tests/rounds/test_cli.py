@@ -116,6 +116,7 @@ def test_why_leads_back_to_the_run_that_did_the_work(shelf: Shelf, rounds: Round
     ]
 
 
+@pytest.mark.data_safety
 def test_quarantine_names_rules_counts_and_rows_and_no_value(shelf: Shelf, rounds: Rounds) -> None:
     rules = [
         {"id": "age-between", "wanted": "0 to 120", "broken": 1, "first_rows": [99_832]},
@@ -173,6 +174,7 @@ def test_get_brings_files_by_their_own_names(shelf: Shelf, rounds: Rounds, tmp_p
     assert (tmp_path / "out" / "table.parquet").read_text() == "what the step wrote"
 
 
+@pytest.mark.data_safety
 def test_get_brings_nothing_that_was_altered(shelf: Shelf, rounds: Rounds, tmp_path: Path) -> None:
     done = shelf.put("one")
     shelf.store.write(done.circumstances.places["table.parquet"], b"altered")
@@ -182,6 +184,7 @@ def test_get_brings_nothing_that_was_altered(shelf: Shelf, rounds: Rounds, tmp_p
     assert not list((tmp_path / "out").iterdir())
 
 
+@pytest.mark.data_safety
 def test_patients_rows_go_by_default_where_git_does_not_look(
     shelf: Shelf, rounds: Rounds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -191,6 +194,7 @@ def test_patients_rows_go_by_default_where_git_does_not_look(
     assert (tmp_path / ".rounds/files/noshow/one/ingest/table.parquet").is_file()
 
 
+@pytest.mark.data_safety
 def test_prune_does_nothing_until_it_is_told(shelf: Shelf, rounds: Rounds) -> None:
     for name in ("one", "two"):
         shelf.put(name, text=name)

@@ -23,12 +23,14 @@ def family(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.mark.data_safety
 def test_threads_change_no_byte(family: str) -> None:
     it, knobs = FAMILIES[family], train(rows=0.7, columns=0.7)
     models = {it.fit(it.data(ROWS, MISSED), knobs, threads) for threads in (1, 2, 4)}
     assert len(models) == 1
 
 
+@pytest.mark.data_safety
 def test_a_second_process_makes_the_same_bytes(family: str) -> None:
     script = (
         "import hashlib\n"

@@ -12,6 +12,8 @@ from rounds.files import Reader, Writer, acceptable
 from rounds.manifest import Circumstances, Content, Ingredients, Kept, Manifest, Verdict
 from rounds.store import Store, open_store
 
+pytestmark = pytest.mark.data_safety
+
 READ = Ingredients(code={}, knobs={}, packages={}, inputs={}, also={})
 
 

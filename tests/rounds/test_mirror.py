@@ -33,6 +33,7 @@ def test_a_run_shows_its_knobs_its_figures_and_its_pictures(place: Place) -> Non
     assert {"evaluate/report.html", "evaluate/metrics.json", "tune/trials.svg", "model/MLmodel"} <= set(found)
 
 
+@pytest.mark.data_safety
 def test_no_table_leaves_the_store(place: Place) -> None:
     place.mirror()
     [run] = place.top()
@@ -52,6 +53,7 @@ def test_every_trial_is_a_child_run(place: Place) -> None:
     assert {run.info.status for run in children} == {"FINISHED"}
 
 
+@pytest.mark.data_safety
 def test_written_twice_is_written_once(place: Place) -> None:
     place.mirror()
     before, counting = place.state(), Death()
@@ -60,6 +62,7 @@ def test_written_twice_is_written_once(place: Place) -> None:
     assert counting.calls == 2, "to find a run and that it lacks nothing"
 
 
+@pytest.mark.data_safety
 def test_killed_before_any_call_the_next_try_ends_the_same(place: Place, tmp_path: Path) -> None:
     peace, counting = place.copy(tmp_path / "peace"), Death()
     peace.mirror(death=counting)

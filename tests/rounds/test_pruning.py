@@ -12,6 +12,8 @@ from rounds.errors import StoreError
 from rounds.inventory import runs
 from tests.rounds.shelf import Shelf
 
+pytestmark = pytest.mark.data_safety
+
 
 @pytest.fixture
 def shelf(tmp_path: Path) -> Shelf:

@@ -101,6 +101,7 @@ def test_the_next_champion_archives_the_one_before_and_the_anchor_stays(three: P
     assert shelf.tags["previous_champion"] == "2"
 
 
+@pytest.mark.data_safety
 def test_one_bundle_is_one_version(place: Place) -> None:
     assert [place.do(add("one")).number for _ in range(3)] == [1, 1, 1]
     assert list(place.shelf().versions) == [1]
@@ -158,6 +159,7 @@ def promote_the_first(registry: Registry) -> None:
 ACTS = {"release": release("four"), "rollback": Registry.rollback, "promote": promote_the_first}
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("name", ACTS)
 def test_killed_before_any_call_the_next_try_ends_the_same(name: str, three: Place, tmp_path: Path) -> None:
     act, counting = ACTS[name], Death()
@@ -173,6 +175,7 @@ def test_killed_before_any_call_the_next_try_ends_the_same(name: str, three: Pla
         assert state(killed.shelf()) == wanted, number
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("name", ACTS)
 def test_killed_before_any_call_whoever_comes_next_finds_it_settled_or_settles_it(
     name: str, three: Place, tmp_path: Path
@@ -189,6 +192,7 @@ def test_killed_before_any_call_whoever_comes_next_finds_it_settled_or_settles_i
         assert int(shelf.tags["previous_champion"]) != shelf.aliases[CHAMPION]
 
 
+@pytest.mark.data_safety
 def test_the_snapshot_names_bundles_and_follows_every_change(three: Place) -> None:
     saved = json.loads((three.root / "store/noshow/.registry/snapshot.json").read_bytes())
     assert saved["aliases"] == {CHAMPION: "three", ANCHOR: "one"}

@@ -64,6 +64,7 @@ def test_not_while_one_is_under_way(shelf: Shelf) -> None:
     assert asks(shelf, "thursday", 3, cooldown=0, rules=("age",)).ask, "it was lost"
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("cooldown", [0, 14])
 def test_one_that_was_lost_half_way_does_not_spend_its_reason(shelf: Shelf, cooldown: int) -> None:
     asks(shelf, "monday")
@@ -94,6 +95,7 @@ def test_without_a_cooldown_a_reason_asks_once(shelf: Shelf) -> None:
     assert asks(shelf, "c", 300, cooldown=0, bundle="b2").ask, "another champion"
 
 
+@pytest.mark.data_safety
 def test_no_two_hold_the_same_entry(shelf: Shelf) -> None:
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda number: asks(shelf, f"run {number}"), range(8)))
@@ -103,6 +105,7 @@ def test_no_two_hold_the_same_entry(shelf: Shelf) -> None:
     assert f"which run {holders[0]} asked for" in asks(shelf, "later").held
 
 
+@pytest.mark.data_safety
 def test_an_entry_that_was_altered_is_named(shelf: Shelf) -> None:
     shelf.store.write("noshow/.retrains/0.001.json", b"{}")
     with pytest.raises(StoreError, match=r"noshow/\.retrains/0\.001\.json is no entry"):

@@ -48,12 +48,14 @@ def test_it_goes_at_the_end(base: Path) -> None:
     assert list(base.iterdir()) == []
 
 
+@pytest.mark.data_safety
 def test_it_goes_after_an_error(base: Path) -> None:
     with pytest.raises(KeyError), scratch():
         raise KeyError
     assert list(base.iterdir()) == []
 
 
+@pytest.mark.data_safety
 def test_that_of_a_killed_step_is_swept(base: Path) -> None:
     with held() as (process, folder):
         os.kill(process.pid, signal.SIGKILL)
@@ -63,6 +65,7 @@ def test_that_of_a_killed_step_is_swept(base: Path) -> None:
             assert list(base.iterdir()) == [mine]
 
 
+@pytest.mark.data_safety
 def test_that_of_a_live_step_stays() -> None:
     with held() as (_, folder):
         with scratch():
@@ -85,6 +88,7 @@ def test_what_is_not_ours_stays(base: Path) -> None:
     assert sorted(path.name for path in base.iterdir()) == ["other", "rounds-file", "rounds-link"]
 
 
+@pytest.mark.data_safety
 def test_many_at_once_keep_their_own(base: Path) -> None:
     lost: list[Path] = []
 

@@ -69,6 +69,7 @@ def test_of_two_runs_of_one_second_the_later_is_the_newest(checkout: Checkout, w
     assert sorted(names, key=starts.__getitem__) == names and len(set(starts.values())) == 3
 
 
+@pytest.mark.data_safety
 def test_refused_keeps_what_it_wrote(checkout: Checkout, warm: Warm) -> None:
     write_step(checkout, 'write.text("report.txt", "bad")\n    raise Refused("It is bad. Mend it.", {"rows": 3})')
     assert warm.run(checkout, "trial").sentence(2) == "trial: It is bad. Mend it."
@@ -86,6 +87,7 @@ def test_not_asked_for_is_on_record_and_found_again(checkout: Checkout, warm: Wa
     assert (again.code, again.text) == (99, "trial: same as run a, nothing changed\n")
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize(
     ("body", "kind"),
     [
@@ -141,6 +143,7 @@ def test_wrong_arguments_are_refused(checkout: Checkout, warm: Warm, more: tuple
     assert "usage: python -m jobs.trial" in ended.text
 
 
+@pytest.mark.data_safety
 def test_a_terminated_step_leaves_nothing_behind(checkout: Checkout, warm: Warm) -> None:
     write_step(checkout, "write.text('a.txt', 'x')\n    time.sleep(60)\n    return {}")
     running = warm.start(checkout, "trial")

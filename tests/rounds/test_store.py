@@ -11,6 +11,8 @@ import pytest
 from rounds.errors import Refused, StoreError
 from rounds.store import Store, open_store, sha256
 
+pytestmark = pytest.mark.data_safety
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:

@@ -38,6 +38,7 @@ def test_artifacts_lie_beside_the_database() -> None:
     assert tracking.Tracking("sqlite:////a b/mlflow.db", None).artifacts == "file:///a%20b/mlartifacts"
 
 
+@pytest.mark.data_safety
 def test_eight_first_users_at_once_make_one_whole_database_and_say_nothing(tmp_path: Path) -> None:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": f"{SQLITE}{tmp_path / 'a b' / 'mlflow.db'}"}
     command = [sys.executable, "-m", "rounds.tracking"]
@@ -71,6 +72,7 @@ def test_a_server_that_is_down_is_said_to_be() -> None:
         at("http://127.0.0.1:9").call("search_experiments")
 
 
+@pytest.mark.data_safety
 def test_a_password_in_a_url_is_not_said() -> None:
     with pytest.raises(RegistryError) as caught, tracking._failing("http://me:secret@a.server", "open"):
         raise OSError("down")
@@ -82,6 +84,7 @@ def test_a_mistake_of_ours_is_not_called_a_failure_of_mlflow() -> None:
         raise KeyError("ours")
 
 
+@pytest.mark.data_safety
 def test_nothing_calls_home(tmp_path: Path) -> None:
     tracked.door(tmp_path)
     from mlflow.telemetry.utils import is_telemetry_disabled

@@ -18,6 +18,8 @@ from rounds import turns
 from rounds.store import Store, open_store
 from rounds.turns import LEASE, Turn, _take, turn
 
+pytestmark = pytest.mark.data_safety
+
 FOLDER = "noshow/.registry/turns"
 HOLD = """
 import os, signal, sys

@@ -16,6 +16,8 @@ from tests.serving.callers import calling
 from tests.serving.running import Clinic
 from tests.waiting import until
 
+pytestmark = pytest.mark.data_safety
+
 FAKETIME = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
 DAY = 24 * 3600
 

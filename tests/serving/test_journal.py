@@ -22,6 +22,8 @@ from tests.serving.keeping import ids, started, written
 from tests.serving.writing import DAY, line
 from tests.waiting import until
 
+pytestmark = pytest.mark.data_safety
+
 
 def test_what_was_appended_is_read_back_in_order(folder: Path, store: Store) -> None:
     journal = started(folder, store)

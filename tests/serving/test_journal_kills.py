@@ -23,6 +23,8 @@ from tests.jobs.test_disks import may_mount
 from tests.serving.writing import DAY, journal, line
 from tests.waiting import until
 
+pytestmark = pytest.mark.data_safety
+
 ROOT = Path(__file__).parent.parent.parent
 MOMENTS = 50
 

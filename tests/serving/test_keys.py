@@ -13,6 +13,8 @@ from serving import keyring
 from serving.keyring import Scope, made
 from serving.keys import Denied, Keys, guard, main
 
+pytestmark = pytest.mark.data_safety
+
 ROOT = Path(__file__).parent.parent.parent
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 

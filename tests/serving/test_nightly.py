@@ -14,6 +14,8 @@ import problems
 from tests.serving.running import Clinic
 from tests.warm import Warm
 
+pytestmark = pytest.mark.data_safety
+
 PATIENTS = 700  # the histories know 600 of them
 
 

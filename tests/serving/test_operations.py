@@ -119,6 +119,7 @@ def test_a_report_is_a_page_that_can_do_nothing_here(watched: Service) -> None:
         assert each.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.data_safety
 def test_what_is_altered_nonsense_or_of_another_model_is_said_to_be(own: Clinic, store: Store) -> None:
     published(store, "b" * 64)
     (path,) = own.checkout.store.glob("noshow/watched/monitor/report.*.html")
@@ -160,6 +161,7 @@ def test_a_store_that_is_away_leaves_what_was_seen_and_is_said(own: Clinic, stor
         service.seen("/ops/health", lambda found: found["parts"]["store"] == "well")
 
 
+@pytest.mark.data_safety
 def test_ops_is_for_operators_and_health_for_all(own: Clinic, tmp_path: Path, capsys: Any) -> None:
     file = str(tmp_path / "keys")
     assert keys(["new", "clinic", "--file", file]) == keys(["new", "on-call", "--scopes", "operate", "--file", file])

@@ -56,6 +56,7 @@ def service(own: Clinic) -> Any:
         yield running.ready()
 
 
+@pytest.mark.data_safety
 def test_one_or_many_are_on_disk_when_they_are_answered(service: Service, own: Clinic) -> None:
     [prediction] = service.predict(ONE).json["predictions"]
     before = len(written(own.place / "journal"))
@@ -97,6 +98,7 @@ WRONG: list[tuple[Any, str, str]] = [
 ]
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize(("row", "field", "wanted"), WRONG)
 def test_a_wrong_field_is_named_and_nothing_is_taken(
     service: Service, own: Clinic, row: Any, field: str, wanted: str
@@ -141,6 +143,7 @@ def test_it_wants_a_key_of_its_own(own: Clinic, tmp_path: Path) -> None:
         assert service.ask("/outcomes", body, Authorization=f"Bearer {plain['outcome']}").status == 200
 
 
+@pytest.mark.data_safety
 def test_killed_under_load_every_acknowledged_outcome_is_in_the_ledger_once(own: Clinic, tmp_path: Path) -> None:
     acknowledged: list[str] = []
     extra = {**KEY, "JOURNAL_FOLDER": str(tmp_path / "journal"), "STORE": (tmp_path / "store").as_uri()}
@@ -185,6 +188,7 @@ def test_explained_by_another_replica(own: Clinic, tmp_path: Path) -> None:
     assert found.json["probability"] == prediction["probability"]
 
 
+@pytest.mark.data_safety
 def test_two_ledgers_in_one_folder_and_store_stay_apart(folder: Path, store: Store) -> None:
     day = "2026-11-21"
     for ledger, place in (("journal", folder), ("outcomes", folder / "outcomes")):

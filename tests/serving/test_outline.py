@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from serving.gate import CLERK, KNOWN
 from serving.keys import main as keys
 from serving.operations import MORE
@@ -15,6 +17,7 @@ AFAR = {"X-Forwarded-For": "127.0.0.1, 10.0.0.9"}
 AIRFLOW, REGISTRY, PORT = "http://127.0.0.1:9", "http://127.0.0.1:10", "10"
 
 
+@pytest.mark.data_safety
 def test_without_a_key_it_is_told_what_is_not_well_and_not_where(clinic: Clinic, tmp_path: Path, capsys: Any) -> None:
     own, file = clinic.copy(tmp_path / "own"), str(tmp_path / "keys")
     keys(["new", "on-call", "--scopes", "operate", "--file", file])

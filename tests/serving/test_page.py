@@ -177,6 +177,7 @@ def test_an_empty_table_to_fill_is_one_that_can_be_uploaded(page: Page, tmp_path
     uploaded(page, 1, (tmp_path / "empty.csv").read_bytes())
 
 
+@pytest.mark.data_safety
 def test_nothing_of_a_patient_is_kept(page: Page, service: Service) -> None:
     uploaded(page, len(APPOINTMENTS), table(*APPOINTMENTS))
     kept = page.evaluate(
@@ -241,6 +242,7 @@ def test_a_phone_shows_it_without_scrolling_sideways(browser: Browser, service: 
     context.close()
 
 
+@pytest.mark.data_safety
 def test_a_key_is_asked_for_used_and_gone_with_the_tab(
     clinic: Clinic, browser: Browser, tmp_path: Path, capsys: Any
 ) -> None:

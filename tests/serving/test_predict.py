@@ -67,6 +67,7 @@ def asked(predictor: Predictor, *questions: Question) -> list[Answer]:
     return asyncio.run(all_at_once())
 
 
+@pytest.mark.data_safety
 def test_a_batch_answers_what_the_bundle_says_of_each_row(clinic: Clinic, live: Live, tmp_path: Path) -> None:
     kept = Kept()
     made = predictor(kept)
@@ -85,6 +86,7 @@ def test_a_batch_answers_what_the_bundle_says_of_each_row(clinic: Clinic, live: 
     assert {tuple(record) for record in kept.records} == {FIELDS}
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("away", [False, True])
 def test_a_long_list_answers_what_each_row_gives_alone(clinic: Clinic, live: Live, tmp_path: Path, away: bool) -> None:
     """Over patients and areas that are known and that are not, values that are missing, and every kind of day."""
@@ -137,6 +139,7 @@ def varied(pasts: Pasts, count: int) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.data_safety
 def test_questions_that_come_together_get_their_own_answers(live: Live) -> None:
     given = rows(live, 30)
     parts = [given[:1], given[1:20], given[20:]]
@@ -160,6 +163,7 @@ def test_a_loop_that_is_busy_makes_no_disk_slow(live: Live) -> None:
     assert made._slow < slow
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("count", [1, ROWS, ROWS + 1])
 def test_a_journal_that_is_full_answers_nobody(live: Live, count: int) -> None:
     kept = Kept()
@@ -189,6 +193,7 @@ def test_histories_that_fail_are_none_and_it_is_said(live: Live) -> None:
     assert {(record["history"], record["history_as_of"]) for record in kept.records} == {("down", None)}
 
 
+@pytest.mark.data_safety
 def test_no_identifier_is_recorded_in_the_clear(live: Live) -> None:
     kept = Kept()
     row = live.inputs.read(json.dumps({**ONE, "patient_id": "someone", "appointment_id": "something"}).encode())

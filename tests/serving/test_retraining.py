@@ -22,6 +22,7 @@ def store(own: Clinic) -> Store:
     return open_store(own.checkout.store.as_uri())
 
 
+@pytest.mark.data_safety
 def test_a_retrain_is_started_once_for_each_reason(own: Clinic, store: Store) -> None:
     airflow = Orchestrator()
     with airflow.serving() as url, own.serving(AIRFLOW_URL=url, **LOGIN) as service:

@@ -168,6 +168,7 @@ def test_the_documentation_loads_nothing_from_elsewhere(service: Service) -> Non
     assert service.ask("/predict", example["application/json"]["example"]).status == 200
 
 
+@pytest.mark.data_safety
 def test_metrics_count_and_name_nobody(service: Service) -> None:
     service.predict({**ONE, "patient_id": "someone-special"})
     text = service.ask("/metrics").body.decode()
@@ -184,6 +185,7 @@ def test_every_answer_carries_the_headers_of_a_careful_site(service: Service) ->
         assert "access-control-allow-origin" not in found.headers
 
 
+@pytest.mark.data_safety
 def test_every_answer_is_on_record_before_it_is_given(clinic: Clinic, tmp_path: Path) -> None:
     own = clinic.copy(tmp_path / "own")
     with own.serving() as service:
@@ -220,6 +222,7 @@ def test_without_a_model_it_lives_is_not_ready_and_answers_503(clinic: Clinic, t
         assert service.ask("/schema").status == 503
 
 
+@pytest.mark.data_safety
 def test_a_cached_bundle_that_was_altered_is_brought_anew(clinic: Clinic, tmp_path: Path) -> None:
     own = clinic.copy(tmp_path / "own")
     with own.serving() as service:
@@ -238,6 +241,7 @@ def test_a_journal_that_may_not_be_written_stops_the_start(clinic: Clinic, tmp_p
     assert "JOURNAL_FOLDER" in service.out.read_text(encoding="utf-8")
 
 
+@pytest.mark.data_safety
 def test_without_keys_it_binds_to_nothing_but_loopback(clinic: Clinic, tmp_path: Path) -> None:
     with clinic.copy(tmp_path / "own").serving(HOST="0.0.0.0") as service:
         assert service.process.wait(60) == 2
@@ -254,6 +258,7 @@ def test_a_store_that_is_gone_costs_the_histories_alone(clinic: Clinic, tmp_path
         assert "no history" in service.ask("/readyz").json["histories"]
 
 
+@pytest.mark.data_safety
 def test_a_key_opens_what_it_is_for_and_nothing_else(clinic: Clinic, tmp_path: Path) -> None:
     file, keys = tmp_path / "keys", {}
     for name in ("predict", "explain", "operate"):

@@ -16,6 +16,8 @@ from tests.serving.keeping import ids, started, written
 from tests.serving.writing import line
 from tests.waiting import until
 
+pytestmark = pytest.mark.data_safety
+
 
 def test_with_the_store_away_segments_stay_and_are_shipped_later(folder: Path, tmp_path: Path, store: Store) -> None:
     (tmp_path / "store").rmdir()

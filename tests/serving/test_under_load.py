@@ -66,6 +66,7 @@ def _hears(port: int) -> bool:
     return True
 
 
+@pytest.mark.data_safety
 def test_another_model_takes_over_without_a_failure_and_none_is_mixed(clinic: Clinic, tmp_path: Path) -> None:
     own = clinic.copy(tmp_path / "own")
     with own.serving() as service, calling(service.ready().port, 4, rows=300) as found:
@@ -93,6 +94,7 @@ def test_another_model_takes_over_without_a_failure_and_none_is_mixed(clinic: Cl
     }
 
 
+@pytest.mark.data_safety
 def test_killed_every_answer_is_on_record_once(clinic: Clinic, tmp_path: Path) -> None:
     own, ids = clinic.copy(tmp_path / "own"), []
     for _ in range(5):
@@ -115,6 +117,7 @@ def _shipped(own: Clinic) -> list[dict[str, str]]:
     return [json.loads(line) for path in paths for line in gzip.decompress(path.read_bytes()).splitlines()]
 
 
+@pytest.mark.data_safety
 def test_a_bundle_that_was_altered_in_the_registry_is_refused_and_the_old_one_goes_on(
     clinic: Clinic, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 
 from rounds.journal import keyed
 from tests.checkout import Checkout
@@ -18,6 +19,7 @@ from tests.jobs.watched import KEY, World
 from tests.warm import Warm
 
 
+@pytest.mark.data_safety
 def test_every_prediction_with_what_is_known_of_it(here: Checkout, warm: Warm, made: tuple[Path, World]) -> None:
     table, facts = collected(here, warm)
     truth = made[1].truth
@@ -41,6 +43,7 @@ def test_every_prediction_with_what_is_known_of_it(here: Checkout, warm: Warm, m
     assert (facts["first"], facts["to"]) == ("2026-03-01T00:00:00+00:00", "2026-03-29T00:00:00+00:00")
 
 
+@pytest.mark.data_safety
 def test_it_says_the_same_again_and_less_of_an_earlier_day(here: Checkout, warm: Warm) -> None:
     first, facts = collected(here, warm)
     again, same = collected(here, warm)
@@ -106,6 +109,7 @@ def test_the_newest_prediction_of_an_appointment_is_the_last(here: Checkout, war
     assert facts["by_version"] == {"1": ROWS, "2": 1}
 
 
+@pytest.mark.data_safety
 def test_what_cannot_be_read_is_named_and_all_else_is_read(here: Checkout, warm: Warm) -> None:
     store = store_of(here)
     torn, broken, nonsense = (store.paths(f"noshow/.journal/2026-03-{day}")[0] for day in ("09", "10", "11"))

@@ -17,6 +17,8 @@ from tests.jobs.collect.collecting import SECRET, collect, collected, listed, st
 from tests.jobs.watched import KEY, World
 from tests.warm import Warm
 
+pytestmark = pytest.mark.data_safety
+
 
 def test_a_list_of_outcomes_is_taken_once(here: Checkout, warm: Warm, made: tuple[Path, World]) -> None:
     shutil.rmtree(here.store / "noshow/.outcomes")

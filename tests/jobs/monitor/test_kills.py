@@ -10,7 +10,7 @@ import pytest
 from tests.checkout import Checkout
 from tests.jobs.monitor.clinic import Clinic
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.data_safety]
 
 
 def copied(of: Clinic, place: Path) -> Checkout:

@@ -18,6 +18,7 @@ from tests.jobs.watched import KEY
 from tests.warm import Warm
 
 
+@pytest.mark.data_safety
 def test_the_step_writes_pages_that_tell_of_nobody(clinic: Clinic, python: str) -> None:
     ended = clinic.monitor(python)
     assert ended.code == 0, ended.text
@@ -84,6 +85,7 @@ def test_the_step_goes_through_what_is_odd(clinic: Clinic, python: str, warm: Wa
         assert ("all their values are missing: age." in text) == (case == "a feature all missing")
 
 
+@pytest.mark.data_safety
 def test_the_same_again_and_without_a_network(clinic: Clinic, python: str) -> None:
     """`unshare` gives the process a network of its own, with nobody on it."""
     assert clinic.monitor(python).code == 0

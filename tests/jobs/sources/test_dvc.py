@@ -52,6 +52,7 @@ def test_an_altered_file_gives_way_to_the_cache(here: Checkout, warm: Warm) -> N
     passes(here, warm)
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("damage", [b"", b"a,b\n008,2\n"])
 def test_an_altered_file_is_refused(here: Checkout, warm: Warm, damage: bytes) -> None:
     (here.root / "data/t.csv").write_bytes(damage)

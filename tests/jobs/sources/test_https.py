@@ -75,6 +75,7 @@ def test_the_promised_bytes_pass(here: Checkout, warm: Warm, web: str, name: str
     assert pl.read_parquet(here.file("ingest", "table.parquet")).rows() == [("007", "2")]
 
 
+@pytest.mark.data_safety
 def test_other_bytes_are_refused(here: Checkout, warm: Warm, web: str) -> None:
     sentence = warm.run(here, "ingest", SOURCE=f"{web}/table.csv#sha256={'0' * 64}").sentence(2)
     assert f"has the sha256 {DIGEST}; want {'0' * 64}" in sentence

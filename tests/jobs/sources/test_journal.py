@@ -41,6 +41,7 @@ def ingested(here: Checkout, warm: Warm, source: str, run: str = "j") -> pl.Data
     return pl.read_parquet(here.file("ingest", "table.parquet", run), glob=False)
 
 
+@pytest.mark.data_safety
 def test_it_gives_the_features_that_the_table_gives(done: Checkout, checkout: Checkout, warm: Warm) -> None:
     raw = table()
     early = raw.filter(pl.col("AppointmentDay") < "2026-03-09")
@@ -69,6 +70,7 @@ def test_it_gives_the_features_that_the_table_gives(done: Checkout, checkout: Ch
     assert found["j"].height == ROWS and set(ids) < set(found["j"].columns)
 
 
+@pytest.mark.data_safety
 def test_who_was_called_and_whose_outcome_is_unknown_are_left_out(
     done: Checkout, unchanged: Checkout, tmp_path: Path, warm: Warm
 ) -> None:
@@ -84,6 +86,7 @@ def test_who_was_called_and_whose_outcome_is_unknown_are_left_out(
     assert facts["base"] > 0 and facts["rows"] == facts["base"] + facts["journaled"]
 
 
+@pytest.mark.data_safety
 def test_up_to_a_day_it_is_the_same_table_whatever_comes_later(
     done: Checkout, unchanged: Checkout, tmp_path: Path, warm: Warm
 ) -> None:
@@ -105,6 +108,7 @@ def test_up_to_a_day_it_is_the_same_table_whatever_comes_later(
     )
 
 
+@pytest.mark.data_safety
 def test_a_part_that_cannot_be_read_is_no_ground_for_a_model(
     done: Checkout, unchanged: Checkout, tmp_path: Path, warm: Warm
 ) -> None:
@@ -127,6 +131,7 @@ def test_an_empty_journal_leaves_the_base(unchanged: Checkout, tmp_path: Path, w
     assert found.height == here.content("ingest", "j")["facts"]["base"] > 500
 
 
+@pytest.mark.data_safety
 def test_without_the_key_nobody_would_be_who_they_were(
     done: Checkout, unchanged: Checkout, tmp_path: Path, warm: Warm
 ) -> None:

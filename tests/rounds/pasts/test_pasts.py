@@ -48,6 +48,7 @@ def simulated() -> pl.DataFrame:
     return appointments(4000)
 
 
+@pytest.mark.data_safety
 @pytest.mark.parametrize("bring", [simulated, real])
 @pytest.mark.parametrize("kind", ["sqlite", "redis"])
 def test_ten_thousand_rows_are_answered_as_training_saw_them(
@@ -70,6 +71,7 @@ def test_ten_thousand_rows_are_answered_as_training_saw_them(
     assert matrix[chosen][:, DEFINITION.names.index("patient_visits")].max() > 1, "somebody has a history"
 
 
+@pytest.mark.data_safety
 @given(
     rows=st.lists(st.tuples(st.sampled_from("abcd"), st.integers(-5, 30), st.integers(0, 1)), max_size=30),
     asked=st.lists(st.tuples(st.sampled_from("abcdx"), st.integers(-10, 40)), max_size=20),
@@ -90,6 +92,7 @@ def test_many_rows_at_once_are_answered_like_each_alone(
     assert [tuple(row) for row in together.tolist()] == [wanted[who].before(day) for who, day in asked]
 
 
+@pytest.mark.data_safety
 def test_many_entities_and_few_are_answered_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = published(appointments(300), tmp_path / "history.sqlite")
     asked = {"patient": [*appointments(300)["patient_id"], "nobody", None], "area": ["CENTRO", None]}
@@ -98,6 +101,7 @@ def test_many_entities_and_few_are_answered_alike(tmp_path: Path, monkeypatch: p
     assert Pasts(sqlite.Published(file.path)).look(asked) == in_memory
 
 
+@pytest.mark.data_safety
 def test_equal_tables_are_equal_files(tmp_path: Path) -> None:
     table = appointments(200)
     one, other = (
@@ -165,6 +169,7 @@ def test_the_service_finds_the_newest_and_keeps_it(tmp_path: Path) -> None:
     assert sqlite3.connect(open_pasts("", shelf.store, "noshow", cache).published.path)  # type: ignore[attr-defined]
 
 
+@pytest.mark.data_safety
 def test_the_file_holds_days_and_no_dates(tmp_path: Path) -> None:
     file = published(appointments(20), tmp_path / "history.sqlite")
     (one,) = Pasts(file).of("patient", [appointments(20)["patient_id"][0]])

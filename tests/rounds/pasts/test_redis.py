@@ -20,6 +20,7 @@ def other_day(tmp_path: Path, name: str, **change: int) -> sqlite.Published:
     return published(appointments(300, **change), tmp_path / name, as_of=name)
 
 
+@pytest.mark.data_safety
 def test_redis_changes_over_in_one_step(tmp_path: Path, server: Keeper) -> None:
     """While versions change under a reader, every answer is whole and of one version."""
     days = [other_day(tmp_path, f"2026-03-1{seed}", seed=seed) for seed in range(2)]
@@ -53,6 +54,7 @@ class Killed(BaseException):
     """Stands for the signal that no process survives."""
 
 
+@pytest.mark.data_safety
 def test_a_filling_that_was_killed_changes_nothing(
     tmp_path: Path, server: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +80,7 @@ def test_a_filling_that_was_killed_changes_nothing(
     assert pasts.look(asked) == Pasts(new).look(asked) and pasts.as_of == "2026-03-12"
 
 
+@pytest.mark.data_safety
 def test_a_redis_without_room_keeps_the_old(tmp_path: Path, server: Keeper) -> None:
     old, new = other_day(tmp_path, "2026-03-10"), published(appointments(20_000, seed=4), tmp_path / "large")
     redis.fill(server.url, "noshow", old, lambda: None)
@@ -136,6 +139,7 @@ def test_a_slow_redis_costs_one_wait(tmp_path: Path, server: Keeper, monkeypatch
         server.process.send_signal(signal.SIGCONT)
 
 
+@pytest.mark.data_safety
 def test_no_password_is_told(tmp_path: Path) -> None:
     with pytest.raises(HistoryError) as told:
         redis.Published("redis://nurse:secret@127.0.0.1:1/0", "noshow")
