@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -13,11 +13,11 @@ from docker.types import Mount
 from launch.environment import HOME, ROOT
 from launch.needs import Needs
 from launch.passed import passed
+from launch.sources import INSIDE, source_mounts
 
 SQLITE = "sqlite:///"
-INSIDE = PurePosixPath("/rounds")  # where an image has the project: a path that is typed counts from there
 PROCESSES = 1024
-TYPED = {"--source", "--appointments", "--calls", "--outcomes"}  # options that may name a file of this checkout
+SHARED = (".dvc/cache", "data")  # folders of the checkout that every container reads
 
 
 def environment() -> dict[str, str]:
@@ -49,25 +49,17 @@ def user(written: Sequence[Path]) -> str | None:
     return f"{owner.st_uid}:{owner.st_gid}"
 
 
-def mounts(written: Sequence[Path], arguments: Sequence[str], told: Mapping[str, str]) -> list[Mount]:
-    """The folders that are written at their own paths, the files that were typed, and a disk for /tmp.
+def mounts(written: Sequence[Path], arguments: Sequence[str]) -> list[Mount]:
+    """A disk for /tmp, the folders that are written, each at its own path, and what is read.
 
     Memory for /tmp would be taken from what the step itself may use.
     """
-    typed = [value for option, _, value in (one.partition("=") for one in arguments) if option in TYPED]
-    read = {".dvc/cache", "data"}
-    for source in filter(None, [*typed, told.get("SOURCE")]):
-        path = source.removeprefix("file://")
-        if (ROOT / path).is_file():
-            read.add(str(Path(path).parent) if path.endswith(".dvc") else path)
+    shared = {str(INSIDE / name): ROOT / name for name in SHARED if (ROOT / name).exists()}
+    read = {**shared, **source_mounts(arguments, os.environ, ROOT)}
     return [
         Mount("/tmp", None),
         *(Mount(str(folder), str(folder), type="bind") for folder in dict.fromkeys(written)),
-        *(
-            Mount(str(INSIDE / path), str(ROOT / path), type="bind", read_only=True)
-            for path in sorted(read)
-            if (ROOT / path).exists()
-        ),
+        *(Mount(inside, str(path), type="bind", read_only=True) for inside, path in sorted(read.items())),
     ]
 
 

@@ -67,6 +67,7 @@ class Container(BaseOperator):
             log.info("%s: removed container %s, which an earlier run left", step, one)
         try:
             written, wanted = containers.folders(told), image(step)
+            mounts = containers.mounts(written, arguments)
         except (OSError, ValueError) as error:
             raise Unfit(f"{step}: {error}") from None
         engine.have(docker, wanted, step)
@@ -76,7 +77,7 @@ class Container(BaseOperator):
                 arguments,
                 environment=told,
                 host_config=docker.create_host_config(
-                    mounts=containers.mounts(written, arguments, told),
+                    mounts=mounts,
                     **containers.limits(own, docker.info()["NCPU"]),
                 ),
                 labels=labels,

@@ -225,13 +225,26 @@ def test_what_is_not_there_is_named(
     assert stands.containers() == []
 
 
-def test_a_source_on_this_machine_can_be_read(scratch: Scratch, stands: Stands, tmp_path: Path) -> None:
+def test_a_source_in_a_named_folder_can_be_read(scratch: Scratch, stands: Stands, tmp_path: Path) -> None:
     (scratch.root / "data").mkdir()
     (scratch.root / "data/kept.csv").write_text("kept")
-    (tmp_path / "typed.csv").write_text("typed")
+    (tmp_path / "tables").mkdir()
+    typed = tmp_path / "tables/typed.csv"
+    typed.write_text("typed")
     reads = "import pathlib; print(*(pathlib.Path(one).read_text() for one in {}))"
-    stands.build(reads=reads.format(["/rounds/data/kept.csv", str(tmp_path / "typed.csv")]))
+    stands.build(reads=reads.format(["/rounds/data/kept.csv", str(typed)]))
     probe(scratch, "reads")
-    done = scratch.runs("probe", **stands.settings(), SOURCE=str(tmp_path / "typed.csv"))
+    folders = f"data:{tmp_path}/tables"
+    done = scratch.runs("probe", **stands.settings(), SOURCE=str(typed), LAUNCH_SOURCES=folders)
     docker("rmi", "--force", stands.image("reads"))
     assert "kept typed" in said(done.stdout)
+
+
+def test_a_source_elsewhere_on_this_machine_is_refused(scratch: Scratch, stands: Stands, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("s3cret-word")
+    probe(scratch, "skips")
+    done = scratch.runs("probe", **stands.settings(), SOURCE=str(secret))
+    assert "is outside the folders that containers may read" in done.stdout and "LAUNCH_SOURCES" in done.stdout
+    assert scratch.tasks() == {"skips": ("failed", 1)}, "a retry would find the same"
+    assert stands.containers() == []
