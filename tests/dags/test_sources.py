@@ -59,7 +59,7 @@ def test_the_source_of_the_environment_obeys_the_same_rule(checkout: Path, tmp_p
     ],
 )
 def test_a_way_out_of_the_folders_is_refused(checkout: Path, typed: str) -> None:
-    with pytest.raises(ValueError, match="LAUNCH_SOURCES|'\\.\\.'|not a file"):
+    with pytest.raises(ValueError, match=r"LAUNCH_SOURCES|'\.\.'|not a file"):
         source_mounts([f"--source={typed.format(root=checkout)}"], {}, checkout)
 
 

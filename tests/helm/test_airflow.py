@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +17,14 @@ from tests.checkout import ROOT
 STEPS = ROOT / "helm/steps.yaml"
 VALUES: dict[str, Any] = yaml.safe_load((ROOT / "helm/airflow.yaml").read_text(encoding="utf-8"))
 MANIFESTS: list[dict[str, Any]] = list(yaml.safe_load_all(STEPS.read_text(encoding="utf-8")))
+CHART = os.environ.get("AIRFLOW_CHART", "")  # a folder or an archive: the official chart
+VERSION = "1.22.0"
 CLUSTER: dict[str, Any] = yaml.safe_load((ROOT / "dags/launch/steps.yaml").read_text(encoding="utf-8"))["cluster"]
+
+needs_chart = pytest.mark.skipif(
+    not CHART or shutil.which("helm") is None,
+    reason="AIRFLOW_CHART names no copy of Airflow's chart, or there is no command helm",
+)
 
 
 def one(kind: str, name: str) -> dict[str, Any]:
@@ -32,7 +42,61 @@ def leaves(found: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def test_every_secret_is_a_reference() -> None:
     said = [path for path, _ in leaves(VALUES) if any(word in path.lower() for word in ("pass", "secret", "token"))]
     assert said and all(path.endswith("SecretName") for path in said)
+    assert {value for path, value in leaves(VALUES) if path in said} == {"airflow-keys"}
     assert not [it for it in MANIFESTS if it["kind"] == "Secret"]
+
+
+def test_the_chart_makes_no_user() -> None:
+    assert VALUES["createUserJob"]["enabled"] is False, "by default it makes `admin` with the password `admin`"
+    assert "webserver" not in VALUES, "its `defaultUser` overrides `createUserJob` where a chart still reads it"
+
+
+def helm(*verb: str) -> str:
+    """What the official chart says with these values."""
+    values = ["--values", str(ROOT / "helm/airflow.yaml"), "--set", "defaultAirflowTag=abc"]
+    command = ["helm", *verb, "airflow", CHART, "--namespace=airflow", *values]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def manifests() -> list[dict[str, Any]]:
+    """All that an installation applies, hooks too."""
+    rendered = [each for each in yaml.safe_load_all(helm("template")) if each]
+    labels = {each["metadata"]["labels"].get("chart") for each in rendered}
+    assert f"airflow-{VERSION}" in labels, "AIRFLOW_CHART is another version"
+    assert {each["kind"] for each in rendered} >= {"Deployment", "ServiceAccount", "ConfigMap"}
+    return rendered
+
+
+@needs_chart
+def test_the_rendered_chart_has_no_user_and_no_secret_of_its_own(manifests: list[dict[str, Any]]) -> None:
+    assert not [each["metadata"]["name"] for each in manifests if each["kind"] == "Secret"]
+    text = yaml.safe_dump_all(manifests)
+    assert "users" not in [value for _, value in leaves(manifests)] and "airflow users" not in text
+    references = re.findall(r"secret(?:Key)?Ref:\s+(?:key: \S+\s+)?name: (\S+)", text)
+    assert set(references) == {"airflow-keys", "airflow-store"}
+    plain = {value for path, value in leaves(manifests) if re.search("pass|token|secret.*value", path, re.IGNORECASE)}
+    assert not [value for value in plain if isinstance(value, str)], "a password in the open"
+
+
+@needs_chart
+def test_the_rendered_chart_runs_as_the_accounts_that_may_launch(manifests: list[dict[str, Any]]) -> None:
+    accounts = [each["metadata"]["name"] for each in manifests if each["kind"] == "ServiceAccount"]
+    assert len(accounts) == len(set(accounts))
+    assert {"airflow-worker", "airflow-scheduler", "airflow-triggerer"} <= set(accounts)
+    config = next(each for each in manifests if each["kind"] == "ConfigMap")
+    worker = yaml.safe_load(config["data"]["pod_template_file.yaml"])["spec"]
+    assert worker["serviceAccountName"] == "airflow-worker"
+    assert worker["containers"][0]["resources"]["limits"]["memory"] == "1Gi"
+
+
+@needs_chart
+def test_the_chart_warns_of_no_value() -> None:
+    notes = helm("install", "--dry-run=client").partition("\nNOTES:\n")[2]
+    assert "Your release is named airflow" in notes
+    assert "DEPRECATION" not in notes and "password" not in notes.lower()
 
 
 def test_the_image_is_named_by_whoever_installs() -> None:
@@ -47,7 +111,8 @@ def test_the_version_is_the_locked_one() -> None:
 
 def test_who_may_launch_is_who_the_chart_runs() -> None:
     subjects = {it["name"] for it in one("RoleBinding", "rounds-launcher")["subjects"]}
-    assert subjects == {VALUES["workers"]["serviceAccount"]["name"], VALUES["triggerer"]["serviceAccount"]["name"]}
+    worker = VALUES["workers"]["kubernetes"]["serviceAccount"]["name"]
+    assert subjects == {worker, VALUES["triggerer"]["serviceAccount"]["name"]}
     executor = {it["name"] for it in one("RoleBinding", "rounds-executor")["subjects"]}
     assert executor == {VALUES["scheduler"]["serviceAccount"]["name"]}
     assert VALUES["allowPodLaunching"] is False, "the chart's own Role gives more"
