@@ -1,14 +1,16 @@
-"""The chart on a real cluster: installed with nothing but a model source, upgraded, broken and killed under load."""
+"""The chart on a real cluster: installed with the least values, upgraded, broken and killed under load."""
 
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,7 +70,8 @@ def release(place: Servers, tmp_path_factory: pytest.TempPathFactory, warm: Warm
             assert ended.well, ended.text
     image = dict(zip(("repository", "tag"), ours("serving").rsplit(":", 1), strict=True))
     made = Release(place.place, ours("serving"))
-    made.install(model={"registry": "http://servers:5000"}, image=image)
+    signing = {"publicKeys": Path(os.environ["VERIFY_KEYS"]).read_text(encoding="ascii")}
+    made.install(model={"registry": "http://servers:5000"}, signing=signing, image=image)
     return made
 
 
@@ -79,7 +82,7 @@ def asked(release: Release) -> Release:
     return release
 
 
-def test_a_model_source_is_all_it_needs(release: Release) -> None:
+def test_a_model_source_and_a_public_key_are_all_it_needs(release: Release) -> None:
     assert "Succeeded" in release.well("test", "--timeout=300s")
 
 

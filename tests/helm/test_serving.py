@@ -43,6 +43,18 @@ def one(found: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     return only
 
 
+def settings(found: list[dict[str, Any]]) -> dict[str, str]:
+    """The variables that a pod starts with."""
+    (source, *_) = pod(found)["containers"][0]["envFrom"]
+    name = source["configMapRef"]["name"]
+    (data,) = (each["data"] for each in found if each["kind"] == "ConfigMap" and each["metadata"]["name"] == name)
+    return dict(data)
+
+
+def volumes(found: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {each["name"]: each for each in pod(found)["volumes"]}
+
+
 def pod(found: list[dict[str, Any]]) -> dict[str, Any]:
     return dict(one(found, "Deployment")["spec"]["template"]["spec"])
 
@@ -71,9 +83,10 @@ def test_every_case_passes_the_linter(case: Path) -> None:
 @needs_helm
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
 def test_the_service_starts_from_the_settings_of_every_case(case: Path) -> None:
-    given = one(rendered(case), "ConfigMap")["data"]
-    settings = read({**given, "ROUNDS_VERSION": "1"})
-    assert settings.tracking == given["MLFLOW_TRACKING_URI"]
+    given = settings(rendered(case))
+    public = {"VERIFY_KEYS": yaml.safe_load(LEAST.read_text(encoding="utf-8"))["signing"]["publicKeys"]}
+    read_settings = read({**given, **public, "ROUNDS_VERSION": "1"})
+    assert read_settings.tracking == given["MLFLOW_TRACKING_URI"]
     assert {name for name in given if not re.fullmatch(r"[A-Z_]+", name)} == set()
 
 
@@ -92,8 +105,8 @@ def test_a_pod_may_do_next_to_nothing_and_ends_in_peace(case: Path) -> None:
             "capabilities": {"drop": ["ALL"]},
         }
         assert container["resources"]["limits"]["memory"]
-    settings = one(found, "ConfigMap")["data"]
-    needed = 5 + float(settings["DRAIN"]) + float(settings["SECONDS"]) + 10
+    given = settings(found)
+    needed = 5 + float(given["DRAIN"]) + float(given["SECONDS"]) + 10
     assert spec["terminationGracePeriodSeconds"] >= needed, "pause, drain, the last request, and shipping"
     assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(spec["containers"][0])
 
@@ -113,7 +126,7 @@ def test_what_selects_pods_finds_the_services_and_no_other(case: Path) -> None:
 
 
 @needs_helm
-def test_a_model_source_is_all_it_needs_and_that_is_said() -> None:
+def test_a_model_source_and_public_keys_are_all_it_needs_and_that_is_said() -> None:
     kinds = {each["kind"] for each in rendered(LEAST)}
     assert kinds >= {
         "Deployment",
@@ -126,9 +139,15 @@ def test_a_model_source_is_all_it_needs_and_that_is_said() -> None:
         "Pod",
     }
     assert not kinds & {"Ingress", "HorizontalPodAutoscaler", "ServiceMonitor", "PersistentVolumeClaim"}
-    done = helm("template", "noshow", str(CHART))
+    done = helm("template", "noshow", str(CHART), "--values", str(LEAST), "--set", "model.registry=")
     assert done.returncode != 0
     assert "model.registry is empty" in done.stderr
+    done = helm("template", "noshow", str(CHART), "--values", str(LEAST), "--set", "signing.publicKeys=")
+    assert done.returncode != 0
+    assert "signing.publicKeys and signing.configMap are empty" in done.stderr
+    done = helm("template", "noshow", str(CHART), "--values", str(LEAST), "--set", "signing.configMap=other")
+    assert done.returncode != 0
+    assert "signing.publicKeys and signing.configMap are both set" in done.stderr
     done = helm("template", "noshow", str(CHART), "--set", "model.registry=sqlite:////data/mlflow.db")
     assert done.returncode != 0 and "/model/registry" in done.stderr, "the image reads no database"
 
@@ -136,9 +155,10 @@ def test_a_model_source_is_all_it_needs_and_that_is_said() -> None:
 @needs_helm
 def test_the_key_that_the_chart_makes_opens_the_service() -> None:
     secret = one(rendered(LEAST), "Secret")["stringData"]
-    key = Key.model_validate_json(secret["keys"].strip())
-    assert key.hash == hashed(secret["key"])
-    assert len(secret["key"]) == len(secret["journal-key"]) == 48
+    release, metrics = map(Key.model_validate_json, secret["keys"].splitlines())
+    assert release.hash == hashed(secret["key"]) and "predict" in release.scopes
+    assert metrics.hash == hashed(secret["metrics-key"]) and metrics.scopes == {"metrics"}
+    assert all(len(secret[name]) == 48 for name in ("key", "metrics-key", "journal-key"))
     assert secret["key"] != one(rendered(LEAST), "Secret")["stringData"]["key"], "made anew for each release"
 
 
@@ -148,6 +168,48 @@ def test_where_secrets_are_given_none_is_made() -> None:
     assert not [each for each in found if each["kind"] == "Secret"]
     (variable,) = pod(found)["containers"][0]["env"]
     assert variable["valueFrom"]["secretKeyRef"] == {"name": "noshow-journal", "key": "journal-key"}
+
+
+@needs_helm
+def test_prometheus_gets_a_key_for_metrics_alone() -> None:
+    def credentials(*words: str) -> dict[str, str]:
+        monitor = one(rendered(CHART / "ci/monitored-values.yaml", *words), "ServiceMonitor")
+        return dict(monitor["spec"]["endpoints"][0]["authorization"]["credentials"])
+
+    assert credentials() == {"name": "noshow-serving", "key": "metrics-key"}
+    assert credentials("--set", "monitor.keySecret=mine") == {"name": "mine", "key": "key"}
+    assert credentials("--set", "monitor.keySecret=mine,keys.secret=ours") == {"name": "mine", "key": "key"}
+    words = ["--values", str(CHART / "ci/monitored-values.yaml"), "--set", "keys.secret=ours"]
+    done = helm("template", "noshow", str(CHART), *words)
+    assert done.returncode != 0 and "monitor.keySecret is empty" in done.stderr
+
+
+@needs_helm
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_public_keys_are_a_folder_that_changes_without_a_restart(case: Path) -> None:
+    found = rendered(case)
+    mounts = {each["name"]: each for each in pod(found)["containers"][0]["volumeMounts"]}
+    mount = mounts["public-keys"]
+    assert mount == {"name": "public-keys", "mountPath": settings(found)["VERIFY_KEYS"], "readOnly": True}
+    name = volumes(found)["public-keys"]["configMap"]["name"]
+    own = [each for each in found if each["kind"] == "ConfigMap" and each["metadata"]["name"] == name]
+    given = yaml.safe_load(case.read_text(encoding="utf-8"))["signing"]
+    if given.get("configMap"):
+        assert (name, own) == (given["configMap"], [])
+    else:
+        assert own[0]["data"] == {"public.pem": given["publicKeys"]}
+        annotations = one(found, "Deployment")["spec"]["template"]["metadata"]["annotations"]
+        other = rendered(case, "--set-string", f"signing.publicKeys={given['publicKeys'] * 2}")
+        assert annotations == one(other, "Deployment")["spec"]["template"]["metadata"]["annotations"]
+
+
+@needs_helm
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.stem)
+def test_every_scratch_volume_has_a_size(case: Path) -> None:
+    found = volumes(rendered(case))
+    scratch = {name: each["emptyDir"] for name, each in found.items() if "emptyDir" in each}
+    assert {"cache", "scratch"} <= set(scratch)
+    assert all(each.get("sizeLimit") for each in scratch.values())
 
 
 @needs_helm
@@ -183,6 +245,8 @@ def test_a_packaged_chart_goes_with_the_images_of_its_commit(tmp_path: Path) -> 
         "limits.rows=0",
         "store=/data",
         "keys.secret=A B",
+        "signing.publicKeys=-----BEGIN PRIVATE KEY-----",
+        "scratch.cache=big",
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(wrong: str) -> None:

@@ -73,6 +73,15 @@ rounds/problem: {{ .Values.model.problem }}
 {{- .Values.monitor.keySecret | default (ternary "" (include "serving.secret" .) (ne .Values.keys.secret "")) }}
 {{- end }}
 
+{{/* The ConfigMap with the public keys: a given one, or the chart's own. */}}
+{{- define "serving.publicKeys" -}}
+{{- with .Values.signing }}
+{{- if and .publicKeys .configMap }}{{ fail "signing.publicKeys and signing.configMap are both set; want one of them" }}{{ end }}
+{{- if not (or .publicKeys .configMap) }}{{ fail "signing.publicKeys and signing.configMap are empty; want the public keys that verify models, such as --set-file signing.publicKeys=public.pem" }}{{ end }}
+{{- .configMap | default (printf "%s-public-keys" (include "serving.name.short" $)) }}
+{{- end }}
+{{- end }}
+
 {{- define "serving.claim" -}}
 {{- .Values.journal.claim.existing | default (printf "%s-journal" (include "serving.name.short" .)) }}
 {{- end }}
