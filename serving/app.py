@@ -45,6 +45,7 @@ def create_app(settings: Settings) -> Gate:
 
 
 def _probes(app: FastAPI, state: State) -> None:
+    @app.get("/health", summary="The same as /healthz", tags=["operation"], operation_id="health")
     @app.get("/healthz", summary="Whether the process lives", tags=["operation"])
     async def healthz() -> about.Healthy:
         return about.Healthy(alive=True)

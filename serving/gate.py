@@ -29,12 +29,13 @@ from serving.limits import (
 )
 from serving.operations import READ
 from serving.outcomes import Telling
+from serving.refusals import address
 from serving.retraining import Retraining
 from serving.state import State
 
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Route: TypeAlias = Callable[[bytes, bytes], Awaitable[bytes]]
-OPEN = {"/healthz", "/readyz"}  # probes carry no key
+OPEN = {"/health", "/healthz", "/readyz"}  # probes carry no key
 CLERK = {"/metrics", *READ}  # pages that want a key for operators
 
 
@@ -110,7 +111,7 @@ class Gate:
 
         try:
             if scope["path"] in CLERK:
-                self._allowed(scope, "operate")
+                self._allowed(scope, "metrics" if scope["path"] == "/metrics" else "operate")
             await self.pages(scope, receive, dressed)
         except Exception as error:  # noqa: BLE001
             problem = _problem(error)
@@ -122,14 +123,14 @@ class Gate:
 
     def _allowed(self, scope: Scope, wanted: Any) -> None:
         if self.state.keys is not None:
-            self.state.keys.allow(header(scope, b"authorization"), wanted)
+            self.state.keys.allow(header(scope, b"authorization"), wanted, address(scope))
 
     def _fixed(self) -> list[tuple[bytes, bytes]]:
         """While the service ends, every answer asks its caller to come back by a new connection."""
         return [*SECURITY, *CLOSE] if self.state.draining else SECURITY
 
 
-KNOWN = {"/", "/healthz", "/readyz", "/version", "/model", "/schema", "/metrics", "/docs", "/openapi.json"}
+KNOWN = {"/", "/health", "/healthz", "/readyz", "/version", "/model", "/schema", "/metrics", "/docs", "/openapi.json"}
 KNOWN |= {"/ops/health", "/watch", *READ}
 
 

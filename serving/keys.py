@@ -20,48 +20,73 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rounds.errors import Refused, RoundsError
-from serving.keyring import SCOPES, Key, Scope, changed, hashed, made, mark, read
+from serving.keyring import SCOPES, BadLine, Key, Keyring, Scope, changed, hashed, load, made, read
+from serving.refusals import Refusals
 
 LONGEST = 200  # characters of a key that anybody may send
+DAYS_HELP = "that it is good for; usually 365, and 0 is for ever"
 LOOK = 1.0  # seconds between two looks at whether the file has changed
+DAYS = 365  # that a new key is good for
+SHOWN = 3  # bad lines of the file that are named
+IMPLIED: dict[Scope, Scope] = {"metrics": "operate"}  # a key with the second scope may do what the first one allows
 
 _log = logging.getLogger("rounds.keys")
 
 
 class Denied(RoundsError):
-    """Who asks may not: `status` is 401 (nobody we know; say `WWW-Authenticate: Bearer`) or 403 (not for this)."""
+    """The caller is refused: `status` is 401 (no key that holds), 403 (a key for something else) or 503 (no keys)."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, name: str = "") -> None:
         super().__init__(text)
         self.status = status
+        self.name = name  # of the key, where it is known
 
 
 class Keys:
-    """The file's keys, read again when it changes; one that cannot be read leaves the keys as they were."""
+    """The file's keys, read again when it changes. A bad line disables itself alone; without the file no key works."""
 
     def __init__(
         self, path: Path, look: float = LOOK, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
-        self.path, self.trouble = path, ""  # what is wrong with the file, for /readyz
+        self.path = path
+        self.trouble = ""  # what is wrong with the file, for /readyz and the log
         self._look, self._clock = look, clock
-        self._mark, self._next = mark(path), 0.0
-        self._keys = read(path)
-
-    def allow(self, header: str | None, scope: Scope) -> str:
-        """The name of whoever sends this `Authorization` header, if that key may do this; else `Denied`."""
+        self._next = 0.0
+        self._missing = False
+        self._refusals = Refusals(_log)
+        read(path)  # at start every line must be right
+        self._keyring = Keyring(())
         self._refresh()
+
+    def allow(self, header: str | None, scope: Scope, caller: str = "") -> str:
+        """The name of the key in this `Authorization` header, if it may do this; else `Denied`, and a line in the log.
+
+        `caller` is the address that the request came from.
+        """
+        try:
+            return self._allow(header, scope)
+        except Denied as denied:
+            self._refusals.log(denied.name, caller, str(denied))
+            raise
+
+    def _allow(self, header: str | None, scope: Scope) -> str:
+        self._refresh()
+        if self._missing:
+            raise Denied(503, "The keys of this service cannot be read just now, so no key works; its log says why.")
         kind, _, sent = (header or "").partition(" ")
         if kind.lower() != "bearer" or not 0 < len(sent) <= LONGEST:
             raise Denied(401, "No key was sent; want the header 'Authorization: Bearer KEY'.")
-        told = hashed(sent.strip())
-        found = [key for key in self._keys if hmac.compare_digest(key.hash, told)]  # all of them, whichever it is
-        if not found:
+        sent_hash = hashed(sent.strip())
+        matches = [key for key in self._keyring.keys if hmac.compare_digest(key.hash, sent_hash)]  # looks at every key
+        if not matches:
             raise Denied(401, "The key is not known. Ask whoever runs this service for one.")
-        key = found[0]
+        key = matches[0]
         if key.expires is not None and key.expires <= self._clock():
-            raise Denied(401, f"The key '{key.name}' has expired. Ask whoever runs this service for a new one.")
-        if scope not in key.scopes:
-            raise Denied(403, f"The key '{key.name}' is for {', '.join(sorted(key.scopes))}; this wants '{scope}'.")
+            text = f"The key '{key.name}' has expired. Ask whoever runs this service for a new one."
+            raise Denied(401, text, key.name)
+        if scope not in key.scopes and IMPLIED.get(scope) not in key.scopes:
+            text = f"The key '{key.name}' is for {', '.join(sorted(key.scopes))}; this wants '{scope}'."
+            raise Denied(403, text, key.name)
         return key.name
 
     def _refresh(self) -> None:
@@ -69,18 +94,32 @@ class Keys:
         if now < self._next:
             return
         self._next = now + self._look
-        found = mark(self.path)
-        if found == self._mark:
-            return
-        trouble = ""
         try:
-            self._keys = read(self.path)
+            keyring = load(self.path, self._keyring.mark)
         except Refused as error:
-            trouble = f"{error} The keys that were read before are still in force."
-        self._mark = found
+            self._missing = True
+            self._keyring = Keyring(())
+            self._tell(f"{error} Until then no key works.")
+            return
+        self._missing = False
+        if keyring is not None:
+            self._keyring = keyring
+            self._tell(_trouble(self.path, keyring))
+
+    def _tell(self, trouble: str) -> None:
         if trouble != self.trouble:
-            _log.warning(trouble or f"{self.path}: read again")
+            _log.warning(trouble or f"{self.path}: every line is right again")
         self.trouble = trouble
+
+
+def _trouble(path: Path, keyring: Keyring) -> str:
+    """The bad lines by number, of which the first few with their reasons."""
+    if not keyring.bad:
+        return ""
+    named = " ".join(str(line) for line in keyring.bad[:SHOWN])
+    more = len(keyring.bad) - SHOWN
+    rest = f" And {more} more." if more > 0 else ""
+    return f"{path}: {named}{rest} A bad line lets nobody in; the keys of the other lines work. Correct or remove it."
 
 
 def guard(path: Path | None, host: str) -> Keys | None:
@@ -116,7 +155,7 @@ def new(given: argparse.Namespace) -> None:
             raise Refused(f"{given.file} has a key '{key.name}'. Take another name, and remove the old one afterwards.")
         return (*keys, key)
 
-    changed(given.file, add)
+    _warn(given.file, changed(given.file, add))
     sys.stderr.write(f"'{key.name}' is in {given.file}. This is the key; it is not shown again:\n")
     print(plain)
 
@@ -128,13 +167,21 @@ def remove(given: argparse.Namespace) -> None:
             raise Refused(f"{given.file} has no key '{given.name}' (found: {names}).")
         return tuple(each for each in keys if each.name != given.name)
 
-    changed(given.file, drop)
+    _warn(given.file, changed(given.file, drop))
 
 
 def show(given: argparse.Namespace) -> None:
-    for key in read(given.file):
+    keyring = load(given.file)
+    assert keyring is not None
+    for key in keyring.keys:
         until = f"until {key.expires:%Y-%m-%d %H:%M} UTC" if key.expires else "for ever"
         print(f"{key.name}  {','.join(sorted(key.scopes))}  {until}")
+    _warn(given.file, keyring.bad)
+
+
+def _warn(file: Path, bad: tuple[BadLine, ...]) -> None:
+    for line in bad:
+        sys.stderr.write(f"{file}: {line} It lets nobody in. Remove it by hand.\n")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -149,7 +196,7 @@ def main(argv: list[str] | None = None) -> int:
             one.add_argument("name")
         if verb == "new":
             one.add_argument("--scopes", default="predict,explain", help=f"some of {', '.join(SCOPES)}")
-            one.add_argument("--days", type=int, default=0, help="that it is good for; 0 is for ever")
+            one.add_argument("--days", type=int, default=DAYS, help=DAYS_HELP)
     given = parser.parse_args(argv)
     try:
         given.run(given)

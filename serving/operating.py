@@ -45,8 +45,11 @@ def operates(state: State, asked: Request) -> bool:
     """
     if state.keys is None or (asked.client is not None and asked.client.host in HERE):
         return True
+    header = asked.headers.get("authorization")
+    if header is None:
+        return False  # a probe, which carries no key: no refused login
     try:
-        state.keys.allow(asked.headers.get("authorization"), "operate")
+        state.keys.allow(header, "operate", asked.client.host if asked.client else "")
     except Denied:
         return False
     return True

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from serving.keyring import changed, made
 from tests.checkout import ROOT
 from tests.serving.running import ONE, Clinic, Service
 
@@ -261,7 +262,7 @@ def test_a_store_that_is_gone_costs_the_histories_alone(clinic: Clinic, tmp_path
 @pytest.mark.data_safety
 def test_a_key_opens_what_it_is_for_and_nothing_else(clinic: Clinic, tmp_path: Path) -> None:
     file, keys = tmp_path / "keys", {}
-    for name in ("predict", "explain", "operate"):
+    for name in ("predict", "explain", "operate", "metrics"):
         command = [sys.executable, "-m", "serving.keys", "new", name, "--file", str(file), "--scopes", name]
         made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
         keys[name] = {"Authorization": f"Bearer {made.stdout.strip()}"}
@@ -271,6 +272,30 @@ def test_a_key_opens_what_it_is_for_and_nothing_else(clinic: Clinic, tmp_path: P
         assert service.predict(ONE, **keys["explain"]).status == 403
         assert service.predict(ONE, query="?explain=true", **keys["predict"]).status == 403
         assert service.ask("/metrics", **keys["operate"]).status == 200
+        assert service.ask("/metrics", **keys["metrics"]).status == 200
+        assert service.ask("/ops/summary", **keys["metrics"]).status == 403
         assert service.ask("/metrics").status == 401
+        assert service.ask("/health").json == service.ask("/healthz").json == {"alive": True}
         unknown = service.predict(ONE, Authorization="Bearer nonsense")
         assert (unknown.status, unknown.headers["www-authenticate"]) == (401, "Bearer")
+        log = service.out.read_text(encoding="utf-8")
+        assert "a login from 127.0.0.1 was refused" in log and "nonsense" not in log
+
+
+def test_a_revoked_key_stops_working_whatever_else_is_wrong_with_the_file(clinic: Clinic, tmp_path: Path) -> None:
+    file, keys = tmp_path / "keys", {}
+    for name in ("clinic", "on-call"):
+        plain, key = made(name, frozenset({"predict", "operate"}), None)
+        changed(file, lambda before, key=key: (*before, key))  # type: ignore[misc]
+        keys[name] = {"Authorization": f"Bearer {plain}"}
+    with clinic.copy(tmp_path / "own").serving(KEYS=str(file), HOST="0.0.0.0") as service:
+        service.ready()
+        assert service.predict(ONE, **keys["clinic"]).status == 200
+        _, kept = file.read_bytes().splitlines()
+        file.write_bytes(b'{"name": "half a li\n' + kept + b"\n")
+        service.until("/readyz", lambda _: service.predict(ONE, **keys["clinic"]).status == 401)
+        assert "line 1" in service.ask("/readyz", **keys["on-call"]).json["keys"]
+        file.unlink()
+        service.until("/readyz", lambda _: service.predict(ONE, **keys["on-call"]).status == 503)
+        assert "no key works" in service.ask("/readyz").json["keys"]
+        assert "line 1" in (log := service.out.read_text(encoding="utf-8")) and "no key works" in log
