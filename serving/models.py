@@ -6,7 +6,6 @@ import json
 import math
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +24,7 @@ from rounds.families import FAMILIES
 from rounds.journal import Answering
 from rounds.mirror import MODEL
 from rounds.tracking import Tracking
-from serving import examples
+from serving import cache, examples
 from serving.inputs import Inputs
 from serving.settings import Wanted
 
@@ -108,13 +107,14 @@ class Models:
     def remember(self, card: Card) -> None:
         """This one answers now; said by who takes it, for a look that was given up may end later."""
         _put(self._pointer, json.dumps(asdict(card), indent=1, sort_keys=True).encode())
+        with suppress(OSError):
+            os.utime(self.cache / "bundles" / card.bundle)  # in use from now on
+        self.sweep()
 
     def sweep(self) -> None:
-        """Remove what ended processes had half brought: none that lives takes a day for it."""
-        for half in self.cache.glob(f".{'[0-9a-f]' * 32}"):
-            with suppress(OSError):  # a process beside us may be at it too
-                if time.time() - half.stat().st_mtime > 86400:
-                    shutil.rmtree(half, ignore_errors=True)
+        """Remove halves of downloads, and all but the last few bundles."""
+        with suppress(OSError):
+            cache.sweep(self.cache)
 
     def open(self, card: Card) -> Live:
         """The bundle of a card, from the cache."""

@@ -5,9 +5,11 @@ A kind is a module whose `Published` answers pieces (`pieces.py`): the file that
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,11 +20,12 @@ from rounds.errors import Refused, StoreError
 from rounds.files import fetch
 from rounds.history import Past
 from rounds.manifest import Manifest
-from rounds.pasts import pieces, redis, sqlite
+from rounds.pasts import copies, pieces, redis, sqlite
 from rounds.pasts.pieces import Asked, Pieces
 from rounds.store import Store, sha256
 
 FILE, NEWEST = "history.sqlite", "publish.json"
+TRIES = 3  # to open a copy that others may remove
 SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -87,7 +90,21 @@ def open_pasts(
         return before or Pasts(redis.Published(history, problem, patience))
     done = newest(store, problem, cache)
     digest = done.content.files[FILE].sha256
-    return before if before and before.version == digest else Pasts(sqlite.Published(kept(store, done, cache)))
+    if before and before.version == digest:
+        return before
+    opened = Pasts(_opened(store, done, cache))
+    with suppress(OSError):  # what cannot be removed now is removed another time
+        copies.sweep(cache)
+    return opened
+
+
+def _opened(store: Store, done: Manifest, cache: Path) -> sqlite.Published:
+    """The published file, open; tried again where another process removed the copy before it was marked as in use."""
+    digest = done.content.files[FILE].sha256
+    for _ in range(TRIES):
+        with suppress(FileNotFoundError):
+            return sqlite.Published(kept(store, done, cache), digest)
+    raise Refused(f"the copy of the published history {digest[:12]} in {cache} is removed again and again. Look why.")
 
 
 def checked(history: str) -> str:
@@ -118,7 +135,9 @@ def kept(store: Store, done: Manifest, cache: Path) -> Path:
     """The published file on this machine, under its digest: a copy outlives the store's."""
     digest = done.content.files[FILE].sha256
     local = cache / f"{digest}.sqlite"
-    if not (local.exists() and sha256(local) == digest):
+    if local.exists() and sha256(local) == digest:
+        os.utime(local)  # in use from now on
+    else:
         cache.mkdir(parents=True, exist_ok=True)
         half = cache / f".{uuid.uuid4().hex}"
         half.mkdir()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from rounds.errors import Refused
+from rounds.pasts import copies
 from rounds.pasts.pieces import Asked, Pieces
 from rounds.store import sha256
 
@@ -45,10 +48,15 @@ def write(pasts: Mapping[str, Iterable[tuple[str, bytes]]], about: Mapping[str, 
 
 
 class Published:
-    """The file, open to be read by any number of threads and processes."""
+    """The file, open to be read by any number of threads and processes.
 
-    def __init__(self, path: Path) -> None:
+    `digest` is that of the file where it is known. A file that is removed stays readable for those who have it open.
+    """
+
+    def __init__(self, path: Path, digest: str = "") -> None:
         self.path = path
+        self._digest = digest
+        weakref.finalize(self, os.close, copies.hold(path))
         self._few: dict[str, dict[str | None, bytes]] = {}
         try:
             self._file = sqlite3.connect(
@@ -69,7 +77,7 @@ class Published:
 
     @cached_property
     def version(self) -> str:
-        return sha256(self.path)
+        return self._digest or sha256(self.path)
 
     def pieces(self, asked: Asked) -> Pieces:
         return {word: self._of(word, entities) for word, entities in asked.items()}

@@ -237,7 +237,7 @@ def test_a_new_key_is_good_for_a_year_unless_told_otherwise(path: Path) -> None:
 
 
 def test_a_key_can_be_removed_although_another_line_is_wrong(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    plain, key = made("clinic", frozenset({"predict"}), None)
+    _, key = made("clinic", frozenset({"predict"}), None)
     put(path, key, made("office", frozenset({"predict"}), None)[1])
     with path.open("ab") as file:
         file.write(b"what is this\n")

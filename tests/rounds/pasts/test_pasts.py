@@ -7,7 +7,12 @@ import gzip
 import os
 import random
 import sqlite3
+import subprocess
+import sys
+import time
+import uuid
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,12 +26,23 @@ from rounds.errors import Refused
 from rounds.history import NOTHING, Past
 from rounds.history import past as plain
 from rounds.knobs import Problem
-from rounds.pasts import Pasts, open_pasts, pieces, redis, sqlite
+from rounds.pasts import Pasts, copies, open_pasts, pieces, redis, sqlite
 from rounds.places import last_path
+from tests.checkout import ROOT
 from tests.jobs.appointments import appointments
 from tests.keeper import Keeper
 from tests.rounds.pasts.published import DEFINITION, NOSHOW, in_redis, published
 from tests.rounds.shelf import Shelf
+
+# Another process, which has a copy open until its input ends.
+OPEN = """
+import sys
+from pathlib import Path
+from rounds.pasts import sqlite
+published = sqlite.Published(Path(sys.argv[1]))
+print("open", flush=True)
+sys.stdin.read()
+"""
 
 
 def real() -> pl.DataFrame:
@@ -167,6 +183,72 @@ def test_the_service_finds_the_newest_and_keeps_it(tmp_path: Path) -> None:
     whole.write_bytes(b"altered")
     (tmp_path / "away").rename(tmp_path / "store")
     assert sqlite3.connect(open_pasts("", shelf.store, "noshow", cache).published.path)  # type: ignore[attr-defined]
+
+
+def kept(cache: Path) -> set[str]:
+    return {path.stem for path in cache.glob("*.sqlite")}
+
+
+def test_copies_do_not_pile_up(tmp_path: Path) -> None:
+    """The one in use stays, the one before, and what another process has open."""
+    shelf, cache = Shelf(tmp_path / "store"), tmp_path / "cache"
+    versions, half = [], cache / f".{uuid.uuid4().hex}"
+    half.mkdir(parents=True)
+    (half / "whole").write_bytes(b"half of a download")
+    os.utime(half, (time.time() - 90_000,) * 2)
+    pasts: Pasts | None = None
+    for at in range(4):
+        put(shelf, tmp_path, f"run-{at}", f"2026-03-1{at}", at)
+        pasts = open_pasts("", shelf.store, "noshow", cache, pasts)
+        versions.append(pasts.version)
+    assert kept(cache) == set(versions[-2:])
+    assert not half.exists()
+    assert open_pasts("", shelf.store, "noshow", cache, pasts) is pasts
+
+
+def test_a_copy_that_is_open_elsewhere_stays_until_it_is_not(tmp_path: Path) -> None:
+    shelf, cache = Shelf(tmp_path / "store"), tmp_path / "cache"
+    put(shelf, tmp_path, "run-0", "2026-03-10", 0)
+    slow = open_pasts("", shelf.store, "noshow", cache)
+    copy = cache / f"{slow.version}.sqlite"
+    command = [sys.executable, "-c", OPEN, str(copy)]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, cwd=ROOT, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "open\n"
+        first = slow.version
+        del slow
+        for at in range(1, 4):
+            put(shelf, tmp_path, f"run-{at}", f"2026-03-1{at}", at)
+            open_pasts("", shelf.store, "noshow", cache)
+        assert first in kept(cache) and len(kept(cache)) == 3
+    copies.sweep(cache)
+    assert first not in kept(cache) and len(kept(cache)) == 2
+
+
+def test_a_copy_that_is_removed_while_it_is_opened_is_fetched_again(tmp_path: Path, monkeypatch: Any) -> None:
+    shelf, cache = Shelf(tmp_path / "store"), tmp_path / "cache"
+    put(shelf, tmp_path, "one", "2026-03-10", 1)
+    hold, removed = copies.hold, []
+
+    def late(path: Path) -> int:
+        if not removed:
+            removed.append(path)
+            path.unlink()  # as a sweep of another process would, just before
+        return hold(path)
+
+    monkeypatch.setattr(copies, "hold", late)
+    assert open_pasts("", shelf.store, "noshow", cache).as_of == "2026-03-10"
+    assert removed
+
+
+def test_histories_that_are_open_are_read_although_their_file_is_removed(tmp_path: Path) -> None:
+    shelf, cache = Shelf(tmp_path / "store"), tmp_path / "cache"
+    put(shelf, tmp_path, "one", "2026-03-10", 1)
+    pasts = open_pasts("", shelf.store, "noshow", cache)
+    before = pasts.of("patient", appointments(100, seed=1)["patient_id"].to_list())
+    (copy,) = cache.glob("*.sqlite")
+    copy.unlink()
+    assert copy.stem == pasts.version
+    assert pasts.of("patient", appointments(100, seed=1)["patient_id"].to_list()) == before
 
 
 @pytest.mark.data_safety
