@@ -156,6 +156,7 @@ def schema(inputs: Inputs, problem: Problem) -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Appointment",
+        "description": "A field may be called by its name here, or as in the raw table (x-from), but not by both.",
         "type": "object",
         "required": sorted(inputs.required),
         "additionalProperties": False,

@@ -101,7 +101,8 @@ def described(app: FastAPI, state: State) -> dict[str, Any]:
 _ABOUT = (
     "A probability for each appointment that it is missed, calibrated, on record before it is answered. "
     "A value that cannot be right is a 422 which names field, value and what is wanted; "
-    "an unknown category, an unknown patient and a missing optional field are answered, and marked."
+    "an unknown category, an unknown patient and a missing optional field are answered, and marked. "
+    "A field may also be called as in the raw table (x-from in /schema)."
 )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter, lt
@@ -12,12 +13,13 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, Raw
 
-from rounds.decoding import EARLIEST, LATEST, LONGEST, PRINTABLE
+from rounds.decoding import DATE, EARLIEST, LATEST, LONGEST, PRINTABLE
 from rounds.definition import ORDER, Definition
 from rounds.journal import hidden
 from rounds.knobs import Column
 from serving.spelling import category, identifier
 
+MIDNIGHT = re.compile(DATE.strip("^$"))
 FAULTS = 20  # are told of one request; whoever sends thousands has one mistake
 WHOLE = 2**53  # the largest whole number that every JSON reader keeps
 
@@ -106,26 +108,47 @@ class Inputs:
             return None
 
     def _again(self, body: bytes) -> Any:
-        """What was not read at once: with its whole numbers as such where they were written 62.0, or not at all."""
+        """What was not read at once: called as in the raw table, with 62.0 for 62, or wrong."""
         try:
-            found = msgspec.json.decode(body)
+            sent = msgspec.json.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise Wrong([fault("", UNSET, "JSON (in UTF-8, without NaN or Infinity)")]) from None
-        if not isinstance(found, dict):
-            raise Wrong([fault("", found, f"an object with {', '.join(self.required)} and more, see /schema")])
-        row = {name: self._whole(name, value) for name, value in found.items()}
-        if faults := list(self._faults(row)):
-            raise Wrong(faults[:FAULTS])
+        if not isinstance(sent, dict):
+            raise Wrong([fault("", sent, f"an object with {', '.join(self.required)} and more, see /schema")])
+        names = self._names(sent)
+        row = {names[name]: self._value(names[name], value) for name, value in sent.items()}
+        called = {column: name for name, column in names.items()}
         try:
             return self._checked(msgspec.convert(row, self._model))
         except _Fault as error:
-            raise Wrong([fault(error.field, row.get(error.field), error.wanted)]) from None
+            name = called.get(error.field, error.field)
+            raise Wrong([fault(name, row.get(error.field), error.wanted)]) from None
         except msgspec.ValidationError:
-            raise Wrong([fault("", UNSET, "an appointment as /schema tells")]) from None
+            faults = [{**one, "field": called.get(one["field"], one["field"])} for one in self._faults(row)]
+            raise Wrong(faults[:FAULTS] or [fault("", UNSET, "an appointment as /schema tells")]) from None
 
-    def _whole(self, name: str, value: Any) -> Any:
-        counts = name in self.columns and self.columns[name].type in {"identifier", "integer", "flag"}
-        return int(value) if counts and isinstance(value, float) and value.is_integer() else value
+    def _names(self, sent: Iterable[str]) -> dict[str, str]:
+        """The column that each name means: the model's own name, or that of the raw table; never one twice."""
+        names = {name: self._raw.get(name, name) for name in sent}
+        if len(set(names.values())) < len(names):
+            twice = [name for name, column in names.items() if name != column and column in names]
+            raise Wrong([fault(name, UNSET, f"one name alone: {names[name]} is the same column") for name in twice])
+        return names
+
+    @cached_property
+    def _raw(self) -> dict[str, str]:
+        """The columns by what the raw table calls them; a name that the model has means the model's column."""
+        columns = self.definition.sections.columns
+        return {column.raw: name for name, column in columns.items() if column.raw not in columns}
+
+    def _value(self, name: str, value: Any) -> Any:
+        """A whole number that was written with a point, and a day that was written as its midnight, as in a table."""
+        kind = self.columns[name].type if name in self.columns else ""
+        if isinstance(value, float) and kind in {"identifier", "integer", "flag"}:
+            return int(value) if value.is_integer() else value
+        if isinstance(value, str) and kind == "date" and MIDNIGHT.fullmatch(value):
+            return value[:10]
+        return value
 
     def ready(self, row: Any) -> Asked:
         """What `read` gave, as the model wants it."""

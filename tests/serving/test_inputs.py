@@ -141,3 +141,63 @@ def test_a_whole_number_is_an_identifier_too() -> None:
 def test_a_whole_number_may_be_written_with_a_point() -> None:
     assert read(age=62.0, reminded=1.0).values["age"] == 62
     assert faults(age=62.5)[0]["value"] == 62.5
+
+
+def raw(**changes: Any) -> dict[str, Any]:
+    """The example as a row of the raw table."""
+    row = {**examples.appointment(inputs()), **changes}
+    return {inputs().columns[name].raw: value for name, value in row.items()}
+
+
+def parsed(row: dict[str, Any]) -> tuple[Any, ...]:
+    return msgspec.structs.astuple(inputs().read(json.dumps(row).encode()))
+
+
+def test_a_row_may_be_called_as_in_the_raw_table() -> None:
+    same = parsed(examples.appointment(inputs()))
+    assert parsed(raw()) == same
+    mixed = {**raw(), "age": 60}
+    del mixed["Age"]
+    assert parsed(mixed) == same
+    assert parsed(raw(appointment_day="2026-03-30T00:00:00Z", age=60.0)) == same
+    (body,) = bodies({})
+    assert inputs().read_many([body, msgspec.Raw(json.dumps(raw()).encode())]) is None  # then each is read alone
+
+
+def test_a_fault_names_the_field_as_it_was_sent() -> None:
+    def field(row: dict[str, Any]) -> dict[str, Any]:
+        with pytest.raises(Wrong) as wrong:
+            parsed(row)
+        (one,) = wrong.value.faults
+        return one
+
+    assert field(raw(age=200)) == {"field": "Age", "value": 200, "wanted": "a whole number from 0 to 120"}
+    assert field(raw(scheduled_day="2026-04-01T09:30:00Z"))["field"] == "AppointmentDay"
+    assert field({**raw(), "No-show": "No"})["field"] == "No-show"
+    assert "is not known at the moment" in field({**raw(), "No-show": "No"})["wanted"]
+    assert field({**raw(), "Nonsense": 1})["field"] == "Nonsense"
+    assert field(raw(appointment_day="2026-03-30T01:00:00Z"))["field"] == "AppointmentDay"
+
+
+@pytest.mark.parametrize("value", [62, 63, None])
+def test_one_column_by_both_names_is_refused(value: int | None) -> None:
+    row = {**examples.appointment(inputs()), "age": 62, "Age": value}
+    for sent in (row, dict(reversed(row.items()))):
+        with pytest.raises(Wrong) as wrong:
+            parsed(sent)
+        assert wrong.value.faults == [{"field": "Age", "wanted": "one name alone: age is the same column"}]
+
+
+def test_a_raw_name_that_is_a_name_of_the_model_means_the_models_column() -> None:
+    columns = {**NOSHOW.columns, "years": Column(raw="age", type="integer", between=(0, 120))}
+    sections = Sections(columns, NOSHOW.who, NOSHOW.when, NOSHOW.outcome, NOSHOW.features)
+    reader = Inputs(Definition(sections, definition("noshow", "features").features))
+    days = {"ScheduledDay": "2026-03-12T09:30:00Z", "AppointmentDay": "2026-03-30"}
+    row = reader.read(json.dumps({**days, "age": 7, "Gender": "F"}).encode())
+    assert (row.age, row.years, row.sex) == (7, None, "F")
+
+
+def test_the_schema_says_what_the_raw_table_calls_a_field() -> None:
+    schema = about.schema(inputs(), NOSHOW)
+    assert "raw table" in schema["description"]
+    assert schema["properties"]["scheduled_day"]["x-from"] == "ScheduledDay"
