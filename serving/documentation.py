@@ -178,10 +178,11 @@ def _retrain(state: State) -> dict[str, Any]:
     key = "3f2a9c01d4e5b677"
     said = {"key": key, "dag": dag, "training": f"retrain-operator-{key}", "state": "queued", "says": "Started."}
     example = {"reason": "a new clinic joined"}
-    told = _post("ops retrain", f"Start {dag}, once for each reason", asked, example, answer, said)
+    told = _post(
+        "ops retrain", f"Start {dag}, once for each reason; without Airflow, say how", asked, example, answer, said
+    )
     told["tags"] = ["operations"]
     told["responses"]["409"] = _failed(409, "Another training is under way")
-    told["responses"]["501"] = _failed(501, "Nobody said where Airflow is")
     told["responses"]["502"] = _failed(502, "Airflow did not let us in, or has no such DAG")
     told["responses"]["503"] = _failed(503, "Airflow or the store is away, or no model answers yet; ask again")
     return {"/ops/retrain": {"post": told}}

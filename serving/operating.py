@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ from rounds.errors import StoreError
 from serving import about, operations
 from serving.keys import Denied
 from serving.limits import BUSY, Problem
+from serving.newest import MOST
+from serving.retraining import LONGEST
 from serving.state import State
 
 # A report brings its style along, and Evidently's its scripts: in a sandbox, where they reach no service.
@@ -28,12 +31,16 @@ FAILED = {"application/json": {"schema": about.FAILED}}
 NO_REPORT = {404: "There is no such report yet", 503: "The store cannot be reached"}
 
 
+LIMIT = 50  # of the newest predictions that are listed, where the query says nothing
 HERE = {"127.0.0.1", "::1"}
 
 
 def add(app: FastAPI, state: State) -> None:
     for path, (tell, summary) in operations.TOLD.items():
-        _tells(app, state, path, tell, summary)
+        if tell is operations.predictions:
+            _lists(app, state, path, summary)
+        else:
+            _tells(app, state, path, tell, summary)
     for path, name in operations.REPORTS.items():
         _shows(app, state, path, name)
 
@@ -58,8 +65,36 @@ def operates(state: State, asked: Request) -> bool:
 def _tells(app: FastAPI, state: State, path: str, tell: Callable[[State], dict[str, Any]], summary: str) -> None:
     @app.get(f"/ops/{path}", summary=summary, tags=["operations"], operation_id=f"ops {path}")
     async def told(asked: Request) -> dict[str, Any]:
+        if tell is operations.summary:
+            await asyncio.to_thread(state.newest.load)
         found = tell(state)
         return found if tell is not operations.health or operates(state, asked) else operations.outline(found)
+
+
+def _lists(app: FastAPI, state: State, path: str, summary: str) -> None:
+    count = {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT}
+    limit = {"name": "limit", "in": "query", "schema": count, "description": "of the newest predictions"}
+    refused: Any = {422: {"description": "Another limit than is wanted", "content": FAILED}}
+    named: Any = {"operation_id": f"ops {path}", "responses": refused, "openapi_extra": {"parameters": [limit]}}
+
+    @app.get(f"/ops/{path}", summary=summary, tags=["operations"], **named)
+    async def predicted(asked: Request) -> dict[str, Any]:
+        wanted = _limit(asked.query_params.multi_items())
+        await asyncio.to_thread(state.newest.load)
+        return operations.predictions(state, wanted)
+
+
+def _limit(query: list[tuple[str, str]]) -> int:
+    if not query:
+        return LIMIT
+    (name, value), *more = query
+    if more or name != "limit":
+        raise Problem(422, "The query is not what is wanted; want limit alone, and once.", fields=[])
+    if not (value.isascii() and value.isdigit() and len(value) <= len(str(MOST)) and 1 <= int(value) <= MOST):
+        wanted = f"a whole number from 1 to {MOST}"
+        fields = [{"field": "limit", "value": value[:LONGEST], "wanted": wanted}]
+        raise Problem(422, f"limit is not what is wanted; want {wanted}.", fields=fields)
+    return int(value)
 
 
 def _shows(app: FastAPI, state: State, path: str, name: str) -> None:

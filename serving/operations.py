@@ -9,11 +9,12 @@ from typing import Any
 from rounds.knobs import Problem as Knobs
 from rounds.manifest import Facts
 from serving import about
-from serving.retraining import UNSET
+from serving.retraining import BY_HAND
 from serving.state import State
 from serving.watching import age_days, ended, moment
 
 SILENT = 300.0  # seconds after which whoever used to ask for the metrics is missed
+FEW = 10  # predictions that are shown one by one in the summary
 STALE = 2 * 86400.0  # seconds from which on what monitor found is old
 ILL = "not well"
 FINE = {"well", "full: nothing is answered"}
@@ -73,13 +74,14 @@ def model(state: State) -> Facts:
     }
 
 
-def predictions(state: State) -> Facts:
-    """What this process answered, by day and version, and what the last collect found of all."""
+def predictions(state: State, limit: int = FEW) -> Facts:
+    """What this process answered, by day and version, the newest one by one, and what the last collect found of all."""
     found = state.watching.seen.facts("collect")
     kept = ("to", "first", "predictions", "appointments", "by_version", "rows_per_window", "outcomes", "trouble")
     return {
         "since": moment(state.begun),
         "days": state.metrics.days(),
+        "newest": state.newest.predictions(limit),
         "collected": None if found is None else {name: found.get(name) for name in kept},
         "says": [] if found else ["No journal was collected yet; these are the predictions of this process alone."],
     }
@@ -109,7 +111,7 @@ def check(state: State) -> Facts:
         "decided": moment(ended(seen.steps["decide"])) if "decide" in seen.steps else None,
         "takes": takes(state.problem),
         "asked": list(seen.retrains),
-        "by_hand": f"POST /ops/retrain starts {dag}." if airflow else UNSET.format(dag=dag),
+        "by_hand": f"POST /ops/retrain starts {dag}." if airflow else BY_HAND.format(dag=dag),
         "says": _blind(state, "decide", "Nothing was decided yet: decide has not run."),
     }
 
@@ -122,7 +124,7 @@ def summary(state: State) -> Facts:
 TOLD = {
     "health": (health, "What is well, what is not, and what could not be seen"),
     "model": (model, "The champion in figures"),
-    "predictions": (predictions, "What was predicted, by day, band and version"),
+    "predictions": (predictions, "What was predicted: the newest one by one, and all by day, band and version"),
     "drift": (drift, "Whether the data drifted, by feature"),
     "performance": (performance, "How good the predictions were, as far as outcomes are known"),
     "retrain/check": (check, "Whether to train again, why, and what it would take"),

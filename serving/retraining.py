@@ -13,14 +13,19 @@ from rounds.errors import Refused, StoreError
 from rounds.manifest import Facts
 from rounds.retrains import Ask
 from rounds.store import Store
-from serving.airflow import Airflow, AirflowDown, UnderWay
+from serving.airflow import AirflowDown, UnderWay
 from serving.limits import BUSY, Problem
 from serving.state import State
 
 LONGEST = 200  # characters of a reason
-UNSET = (
-    "This service does not know where Airflow is. Set AIRFLOW_URL, and AIRFLOW_USER with AIRFLOW_PASSWORD or "
-    "AIRFLOW_TOKEN, or start {dag} by hand."
+BY_HAND = (
+    "POST /ops/retrain puts the wish on record and says how {dag} is started: this service knows no Airflow "
+    "(AIRFLOW_URL is not set)."
+)
+COMMAND = (
+    "On record, and not started, since this service knows no Airflow (AIRFLOW_URL is not set): "
+    "run 'make train PROBLEM={problem} RUN={run} SOURCE={source}' in the checkout, or start the DAG {dag} with that run "
+    "and source."
 )
 
 
@@ -33,16 +38,20 @@ _wish = msgspec.json.Decoder(Wish).decode
 
 @dataclass(frozen=True)
 class Retraining:
-    """The ledger first, then Airflow: whoever comes after a failure between the two starts the very same run."""
+    """The ledger first, then Airflow: whoever comes after a failure between the two starts the very same run.
+
+    Without Airflow nothing is started here: a service that patients' data pass through runs no programs.
+    """
 
     state: State
 
     async def ask(self, body: bytes, query: bytes) -> bytes:
-        reason, airflow, live = _reason(body), self.airflow(), self.state.live
+        reason = _reason(body)
+        live = self.state.live
         if live is None:
             raise Problem(503, "No model answers yet, so there is none to train again; see /readyz.", BUSY)
         try:
-            return json.dumps(await self.state.clerk.work(self._once, reason, airflow, live.card.bundle)).encode()
+            return json.dumps(await self.state.clerk.work(self._once, reason, live.card.bundle)).encode()
         except StoreError:
             raise Problem(503, "The store is away, and without its ledger nothing is started.", BUSY) from None
         except UnderWay as error:
@@ -55,18 +64,12 @@ class Retraining:
         except Refused as error:
             raise Problem(502, str(error)) from None
 
-    def airflow(self) -> Airflow:
-        found = self.state.airflow
-        if found is None:
-            raise Problem(501, UNSET.format(dag=self.dag))
-        return found
-
     @property
     def dag(self) -> str:
         return f"train_{self.state.settings.problem}"
 
-    def _once(self, reason: str, airflow: Airflow, bundle: str) -> Facts:
-        store, problem = self.state.store, self.state.settings.problem
+    def _once(self, reason: str, bundle: str) -> Facts:
+        store, problem, airflow = self.state.store, self.state.settings.problem, self.state.airflow
         ask = asked(store, problem, bundle, reason)
         told = {"key": ask.key, "dag": self.dag, "training": ask.training}
         how = retrains.state(store, problem, ask.training)
@@ -78,6 +81,8 @@ class Retraining:
             }
         # By the ledger's own day, so that whoever asks again later asks for the same run over the same data.
         conf = {"run": ask.training, "source": f"journal:{ask.at:%Y-%m-%d}"}
+        if airflow is None:
+            return {**told, "state": how, "says": COMMAND.format(problem=problem, dag=self.dag, **conf)}
         started, now = airflow.start(self.dag, ask.training, conf)
         says = "Started." if started else f"Started before; asked for at {ask.at:%Y-%m-%d %H:%M} UTC."
         if now == "queued" and airflow.paused(self.dag):

@@ -27,6 +27,7 @@ from serving.journal import Journal
 from serving.keys import guard
 from serving.metrics import Metrics
 from serving.models import Live, Models
+from serving.newest import Newest
 from serving.patience import Patience, TooLong, silence
 from serving.predict import Predictor
 from serving.reasons import Explainer
@@ -69,7 +70,8 @@ class State:
             folder / OUTCOMES, settings.problem, self.store, ledger=OUTCOMES, days=days, store_days=far
         )
         serve = self.problem.serve
-        self.predictor = Predictor(serve.bands, self.journal, self.key, self.metrics)
+        self.newest = Newest(self.journal)
+        self.predictor = Predictor(serve.bands, self.newest, self.key, self.metrics)
         self.predictor.remote = bool(settings.history)
         self.explainer, self.clerk = Explainer(serve, self.metrics), Clerk()
         self.live: Live | None = None

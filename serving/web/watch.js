@@ -113,10 +113,12 @@ function performance(width) {
 }
 
 function predictions(width) {
-  const { days, collected, says, since } = found.predictions;
+  const { days, newest, collected, says, since } = found.predictions;
   return part("predictions", "Predictions", list(says),
     days.length ? chart(dayChart(days, width), `By day and band of risk, of this instance since ${time(since)}.`)
       : make("p", {}, "This instance has predicted nothing yet."),
+    newest.length ? table("The newest predictions", ["When", "Probability", "Band", "Version", "On record as"], newest.map((each) =>
+      [time(each.at), percent(each.score, 1), words(each.band), `${each.version}`, each.id])) : null,
     collected ? make("p", {}, `The watch collected ${counted(collected.predictions ?? 0, "prediction")} up to ${time(collected.to)}.`) : null,
     collected?.outcomes ? table("Outcomes that were collected", ["Kind", "Count"],
       Object.entries(collected.outcomes).map(([kind, count]) => [words(kind), count.toLocaleString("en")])) : null);

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from rounds import retrains
 from rounds.store import Store, open_store
 from serving.keys import main as keys
 from serving.operations import NEVER, READ
@@ -81,6 +82,38 @@ def test_predictions_are_counted_by_day_version_and_band(watched: Service) -> No
     assert day["version"] == 1 and re.fullmatch(r"\d{4}-\d\d-\d\d", day["day"])
     assert sum(day.get(band, 0) for band in ("low", "medium", "high")) == 2
     assert found["collected"]["by_version"] == {"1": 3200}
+
+
+def test_the_newest_predictions_are_listed_without_what_they_were_made_from(watched: Service) -> None:
+    found = watched.ask("/ops/predictions").json["newest"]
+    assert len(found) == 2 and found[0]["id"] > found[1]["id"]
+    assert set(found[0]) == {"id", "at", "who", "model", "version", "score", "band", "history"}
+    assert found[0]["who"] == found[1]["who"] != ONE["patient_id"] and len(found[0]["who"]) == 32
+    assert 0 < found[0]["score"] < 1 and found[0]["version"] == 1
+    text = watched.ask("/ops/predictions").body.decode()
+    assert ONE["patient_id"] not in text and ONE["neighbourhood"] not in text and ONE["scheduled_day"] not in text
+    assert watched.ask("/ops/predictions?limit=1").json["newest"] == found[:1]
+    assert watched.ask("/ops/summary").json["predictions"]["newest"] == found
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=-1", "limit=x", "limit=1&limit=2", "all=1", "limit="])
+def test_a_list_that_is_too_long_is_refused(watched: Service, query: str) -> None:
+    found = watched.ask(f"/ops/predictions?{query}")
+    assert found.status == 422 and "limit" in found.json["error"]
+
+
+def test_the_newest_predictions_are_listed_after_a_restart_too(own: Clinic) -> None:
+    with own.serving() as service:
+        service.ready()
+        rows = [{**ONE, "age": age % 90} for age in range(250)]
+        first = [service.predict(row).json["predictions"][0]["id"] for row in rows]
+        assert [each["id"] for each in service.ask("/ops/predictions?limit=200").json["newest"]] == first[:-201:-1]
+        service.end()
+    with own.serving() as service:
+        (last,) = service.ready().predict(ONE).json["predictions"]
+        wanted = [last["id"], *first[:-200:-1]]
+        assert [each["id"] for each in service.ask("/ops/predictions?limit=200").json["newest"]] == wanted
+        assert [each["id"] for each in service.ask("/ops/predictions?limit=3").json["newest"]] == wanted[:3]
 
 
 def test_the_summary_is_all_of_it(watched: Service) -> None:
@@ -184,9 +217,19 @@ def test_a_wish_without_a_reason_is_refused(watched: Service, body: bytes) -> No
     assert watched.ask("/ops/retrain", body).status == 422
 
 
-def test_without_airflow_it_says_what_to_set(watched: Service) -> None:
-    found = watched.ask("/ops/retrain", {"reason": "labels were wrong"})
-    assert found.status == 501 and "AIRFLOW_URL" in found.json["error"] and "train_noshow" in found.json["error"]
+def test_without_airflow_the_wish_is_on_record_and_the_command_is_told(own: Clinic, store: Store) -> None:
+    with own.serving() as service:
+        found = service.ready().ask("/ops/retrain", {"reason": "labels were wrong"})
+        (ask,) = retrains.asks(store, "noshow")
+        assert found.status == 200 and found.json["state"] == "waiting" and found.json["training"] == ask.training
+        command = f"make train PROBLEM=noshow RUN={ask.training} SOURCE=journal:{ask.at:%Y-%m-%d}"
+        assert command in found.json["says"] and "AIRFLOW_URL" in found.json["says"]
+        assert service.ask("/ops/retrain", {"reason": "labels were wrong"}).json == found.json
+        assert len(retrains.asks(store, "noshow")) == 1
+        (path,) = [each for each in store.paths("noshow/first/ingest") if each.endswith("manifest.json")]
+        store.write(f"noshow/{ask.training}/ingest/manifest.json", store.read(path) or b"")  # as that command begins
+        assert service.ask("/ops/retrain", {"reason": "labels were wrong"}).json["state"] == "running"
+        assert service.ask("/ops/retrain", {"reason": "another"}).status == 409
 
 
 def test_every_route_is_described(watched: Service) -> None:

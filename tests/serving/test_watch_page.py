@@ -50,7 +50,7 @@ def page(browser: Browser, service: Service) -> Iterator[Page]:
     assert asked == {f"127.0.0.1:{service.port}"}
 
 
-def test_it_shows_what_the_service_says(page: Page) -> None:
+def test_it_shows_what_the_service_says(page: Page, service: Service) -> None:
     facts = monitored("")
     text = page.locator("main").inner_text()
     for sentence in ("All that can be seen is well.", *facts["says"], "age drifted so that it matters", "As expected"):
@@ -61,6 +61,9 @@ def test_it_shows_what_the_service_says(page: Page) -> None:
     assert rows[0].split("\t")[:3] == ["age", "0.310", "0.030"] and rows[0].endswith("matters")
     assert "realised 0.735" in (page.locator("#auc-told").text_content() or "")
     assert page.locator("#days-told").count() == 1
+    newest = page.locator("table", has=page.get_by_text("The newest predictions")).locator("tbody tr")
+    assert newest.count() == 2
+    assert newest.first.inner_text().endswith(service.ask("/ops/predictions").json["newest"][0]["id"])
 
 
 def test_the_report_opens_and_runs_nothing(page: Page) -> None:
