@@ -24,8 +24,8 @@ BY_HAND = (
 )
 COMMAND = (
     "On record, and not started, since this service knows no Airflow (AIRFLOW_URL is not set): "
-    "run 'make train PROBLEM={problem} RUN={run} SOURCE={source}' in the checkout, or start the DAG {dag} with that run "
-    "and source."
+    "run 'make train PROBLEM={problem} RUN={run} SOURCE={source}' in the checkout, or start the DAG {dag} with that "
+    "run and source."
 )
 
 
