@@ -90,7 +90,7 @@ def call_list(answered: pl.DataFrame, found: scored.Scored, by: Answer, last: di
 
 
 def in_words(matrix: Array, by: Answer) -> pl.DataFrame:
-    """The strongest reasons of each row, a column each."""
+    """The strongest reasons of each row by their SHAP values, a column each."""
     wanted, words = by.knobs.serve.reasons, by.knobs.serve.words
     found = strongest(by.bundle.contributions(matrix), matrix, by.bundle.features, words, wanted) if len(matrix) else []
     columns = {f"reason_{at + 1}": [str(row[at]) if at < len(row) else None for row in found] for at in range(wanted)}

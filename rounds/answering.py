@@ -30,7 +30,7 @@ class Bands(Knobs):
 
 
 class Serve(Knobs):
-    """The bands of risk, and how many reasons are given and in which words."""
+    """The bands of risk, and how many reasons (SHAP values) are given and in which words."""
 
     bands: Bands = Bands()
     reasons: Annotated[int, Field(ge=0, le=20)] = 3

@@ -56,7 +56,7 @@ class Bundle:
         return self.calibrator(self.raw(matrix))
 
     def contributions(self, matrix: Array) -> Array:
-        """What each feature adds to the log odds of each row, before they are calibrated."""
+        """The SHAP values: what each feature adds to the log odds of each row, before these are calibrated."""
         return self._explainer(np.ascontiguousarray(matrix, dtype=np.float32))
 
     def rebuild(self) -> Definition:

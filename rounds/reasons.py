@@ -1,4 +1,7 @@
-"""Why a prediction is what it is: the features that moved it most, by exact TreeSHAP, in words that a nurse reads."""
+"""Why a prediction is what it is: the features with the largest SHAP values, in words that a nurse reads.
+
+The SHAP values are exact (TreeSHAP), in log odds before calibration.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ Effect = Literal["raises the risk", "lowers the risk"]
 
 
 class Reason(NamedTuple):
-    """`by` is in log odds, before calibration, which keeps the order and so the direction."""
+    """`by` is the SHAP value in log odds, before calibration, which keeps the order and so the direction."""
 
     text: str
     effect: Effect
@@ -27,7 +30,7 @@ class Reason(NamedTuple):
 def strongest(
     contributions: Array, matrix: Array, names: Sequence[str], words: Words, count: int
 ) -> list[list[Reason]]:
-    """For each row the features that moved it most; `contributions` are as `Bundle.contributions` gives them."""
+    """For each row the features with the largest SHAP values; `Bundle.contributions` computes these."""
     pushes = contributions[:, : len(names)]
     order = np.argsort(-np.abs(pushes), axis=1, kind="stable")[:, :count]
     rows = zip(order.tolist(), np.take_along_axis(pushes, order, 1).tolist(), matrix.tolist(), strict=True)

@@ -42,7 +42,7 @@ PREDICTION = {
             "description": "of the patient: found, not found, or not to be had just now and taken as unknown",
         },
         "unknown": {"type": "array", "items": _TEXT, "description": "fields whose value the model does not know"},
-        "reasons": {**_REASONS, "description": "the strongest first; empty unless explain=true"},
+        "reasons": {**_REASONS, "description": "by SHAP values, the strongest first; empty unless explain=true"},
     },
 }
 PREDICTED = {
@@ -123,7 +123,7 @@ def _asked(state: State) -> dict[str, Any]:
         "in": "query",
         "required": False,
         "schema": {"type": "string", "enum": ["true", "false"]},
-        "description": f"also say why, for at most {EXPLAINED} appointments",
+        "description": f"also say why (SHAP), for at most {EXPLAINED} appointments",
     }
     reasons = {"text": "booked 34 days ahead", "effect": "raises the risk"}
     said = {"id": ID, "probability": 0.412, "band": "high", "call": True, "history": "known", "unknown": []}
@@ -132,7 +132,14 @@ def _asked(state: State) -> dict[str, Any]:
     told = {"id": ID, **model, "probability": 0.412, "band": "high", "reasons": [reasons]}
     asked = {"type": "object", "required": ["id"], "additionalProperties": False, "properties": {"id": _TEXT}}
     predict = _post("predict", "Predict one appointment or many", body, {"appointments": [example]}, PREDICTED, answer)
-    explained = _post("explain", "Why a prediction on record came out as it did", asked, {"id": ID}, EXPLANATION, told)
+    explained = _post(
+        "explain",
+        "Why a prediction on record came out as it did: its strongest SHAP values",
+        asked,
+        {"id": ID},
+        EXPLANATION,
+        told,
+    )
     predict["parameters"] = [explain]
     explained["responses"]["404"] = _failed(404, "No prediction of this id is on record here, or not its model")
     return {"/predict": {"post": predict}, "/explain": {"post": explained}}

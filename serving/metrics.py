@@ -40,7 +40,7 @@ class Metrics:
         )
         self.history_down = Counter("rounds_history_down", "Predictions made without any history", registry=own)
         self.rows = Histogram("rounds_batch_rows", "Appointments predicted at once", buckets=ROWS, registry=own)
-        self.explained = Counter("rounds_explained", "Predictions whose reasons were given", registry=own)
+        self.explained = Counter("rounds_explained", "Predictions whose reasons (SHAP) were given", registry=own)
         self.model = Gauge("rounds_model_info", "The model that answers", ["model", "version", "bundle"], registry=own)
         self.swaps = Counter("rounds_model_swaps", "Times that another model took over", registry=own)
         self.registry_up = Gauge("rounds_registry_up", "Whether the registry answered when last asked", registry=own)

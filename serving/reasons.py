@@ -28,7 +28,7 @@ class Why:
 
 
 class Explainer:
-    """Answers the strongest reasons of each row."""
+    """Answers the strongest reasons of each row: those features with the largest SHAP values."""
 
     def __init__(self, serve: Serve, metrics: Metrics) -> None:
         self.serve, self.metrics = serve, metrics

@@ -1,4 +1,4 @@
-"""What each feature is worth: how much the ranking loses when its values change places between rows."""
+"""What each feature is worth: how much the ranking loses when its values are shuffled (permutation, not SHAP)."""
 
 from __future__ import annotations
 

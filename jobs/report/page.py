@@ -128,7 +128,7 @@ def _plots(found: Found) -> str:
             "From few calls on the left to many on the right.",
         ),
         ("Is calling by the model worth it?", plots.decision(found), _DECISION),
-        ("What does it go by?", plots.importance(found), "Features that say the same share what they are worth."),
+        ("What does it go by?", plots.importance(found), _WORTH),
     )
     return (
         '<div class="plots">'
@@ -204,6 +204,10 @@ def _t(text: str) -> str:
 _RELIABILITY = (
     "Each dot is a tenth of the cases, from the lowest risk to the highest; on the dashed line, what was said is what "
     "happened. Upright lines are 95% intervals; the bars below show how often each risk is given."
+)
+_WORTH = (
+    "Permutation importance over all test rows; features that say the same share what they are worth. "
+    "Why one prediction is what it is, SHAP values say: see /explain of the service."
 )
 _DECISION = (
     "If a call is worth making from this risk on: outcomes found a case, less the vain calls at that price. The model "

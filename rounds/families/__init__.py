@@ -27,7 +27,7 @@ class Family(Protocol):
         """The same in the least time for a row or a few, in float32 and contiguous; for one thread at a time."""
 
     def explainer(self, model: bytes) -> Callable[[Array], Array]:
-        """From a matrix to what each feature added to the log odds of each row."""
+        """From a matrix to its SHAP values: what each feature added to the log odds of each row."""
 
     def weight(self, outcomes: Array, knobs: Train) -> float:
         """How many times a row of outcome 1 counts."""

@@ -90,6 +90,7 @@ def quick(model: bytes) -> Callable[[Array], list[float]]:
 
 
 def explainer(model: bytes) -> Callable[[Array], Array]:
+    """Exact SHAP values, by the library's own TreeSHAP."""
     one, all_of_them = (library().Booster({"nthread": n}, model_file=bytearray(model)) for n in (1, 0))
 
     def explain(matrix: Array) -> Array:

@@ -88,6 +88,7 @@ export function reasons(entry, schema, found, wide, id) {
     make("div", {}, make("dt", {}, schema.properties[name]?.title ?? name), make("dd", {}, told(value))));
   const note = notes(entry.said);
   const why = make("div", {}, make("h4", {}, "Why this risk"), items(found),
+    found.length ? make("p", { class: "quiet" }, "By SHAP values, the strongest first.") : null,
     note ? make("p", { class: "quiet" }, `Note: ${note}.`) : null);
   const what = make("div", {}, make("h4", {}, "The appointment"), make("dl", { class: "given" }, given));
   return make("tr", { class: "opened", id },
