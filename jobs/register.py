@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from jobs.champions import rescored
-from jobs.champions.paired import Paired, Rows, compare
+from jobs.champions import rescored, wording
+from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
 from rounds import bundle, log, manifest, mirror
 from rounds.bundle import Bundle
 from rounds.errors import Refused
 from rounds.files import Reader, Writer, fetch
 from rounds.knobs import Column, Outcome
 from rounds.manifest import Facts
+from rounds.metrics import Operation
 from rounds.modelling import Register
 from rounds.registry import ANCHOR, ARCHIVED, CHAMPION, STAGING, Registry, Shelf, Version
 from rounds.step import step
@@ -44,6 +45,7 @@ class Candidate:
 
     read: Reader
     knobs: Knobs
+    fitted: Bundle
 
     @cached_property
     def scores(self) -> pl.DataFrame:
@@ -59,12 +61,17 @@ class Candidate:
         rows = self.scores.select([*self.key, self.knobs.outcome.column]).cast(pl.String)
         return manifest.digest(rows.rows())
 
-    def against(self, registry: Registry, rival: Version, rows: Rows, tests: int) -> Paired:
+    def against(self, registry: Registry, rival: Version, rows: Rows, rule: Rule, tests: int) -> Paired:
         """Hold this model against a version of the registry."""
         earlier = self._bundle(registry, rival)
         registry.turn.beat()
         other = rescored.scores(earlier, self.read.table("validate"), self.scores, self.key)
-        return compare(self.scores.get_column("score").to_numpy(), other, rows, self.knobs.registry.margin, tests)
+        mine = self.scores.get_column("score").to_numpy()
+        return compare(self._scored(mine, self.fitted), self._scored(other, earlier), rows, rule, tests)
+
+    def _scored(self, scores: Any, model: Bundle) -> Scored:
+        """Each model at its own threshold, both at today's capacity."""
+        return Scored(scores, Operation(model.thresholds["capacity"], self.fitted.knobs["capacity"]))
 
     def _bundle(self, registry: Registry, rival: Version) -> Bundle:
         trained, folder = registry.trained(rival), self.read.scratch / f"version {rival.number}"
@@ -92,16 +99,12 @@ def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shel
         return known
     made = [earlier for each in shelf.versions.values() for earlier in _questions(_tested(each))]
     tests = 1 + sum(each["anchor"] == anchor.bundle for each in made)
-    rows, found = candidate.rows(registry.turn.beat), {}
-    for name, rival, times in ((CHAMPION, champion, 1), (ANCHOR, anchor, tests)):
-        paired = candidate.against(registry, rival, rows, times)
-        found[name] = {
-            "version": rival.number,
-            "gain": paired.gain,
-            "at_least": paired.at_least,
-            "risk": paired.risk,
-            "passed": paired.passed,
-        }
+    rows = candidate.rows(registry.turn.beat)
+    first, second = against_champion(candidate.knobs.registry), against_anchor(candidate.knobs.registry)
+    found = {}
+    for name, rival, rule, times in ((CHAMPION, champion, first, 1), (ANCHOR, anchor, second, tests)):
+        paired = candidate.against(registry, rival, rows, rule, times)
+        found[name] = {"version": rival.number, **paired.facts}
     answer = {
         "question": question,
         "against": found,
@@ -134,13 +137,11 @@ def decide(candidate: Candidate, registry: Registry, version: Version, shelf: Sh
     if version.stage == ARCHIVED:
         return f"version {number} was champion before and was replaced; 'rounds promote {number}' brings it back"
     registry.challenge(version)
-    if CHAMPION in shelf.aliases and not (answer := test(candidate, registry, version, shelf))["passed"]:
-        lost = {name: each for name, each in answer["against"].items() if not each["passed"]}
-        margin = candidate.knobs.registry.margin
-        said = [f"against the {name} its AUC may be {-each['at_least']:.4f} lower" for name, each in lost.items()]
-        return f"version {number} stays challenger: {' and '.join(said)}; at most {margin:g} is let pass"
+    answer = test(candidate, registry, version, shelf) if CHAMPION in shelf.aliases else {}
+    if answer and not answer["passed"]:
+        return f"version {number} stays challenger: {wording.refusals(answer)}"
     if not automatic:
-        return f"version {number} may become champion: 'rounds promote {number}' does it"
+        return f"version {number} may become champion: 'rounds promote {number}' does it{wording.success(answer)}"
     registry.promote(number)
     return None
 
@@ -162,7 +163,7 @@ def tags(candidate: Candidate, digest: str) -> dict[str, str]:
 @step(reads=("validate/table.parquet", "train", "evaluate"), knobs=Knobs, reuse=False, mirror=True)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     loaded = bundle.load(lambda name: read.path("train", name))
-    candidate = Candidate(read, knobs)
+    candidate = Candidate(read, knobs, loaded)
     tracking = open_tracking()
     with at_the_registry(read.store, read.problem) as held:
         registry = Registry(tracking.while_telling(held.beat), read.store, read.problem, knobs.model, held)
@@ -175,7 +176,7 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
         refusal = decide(candidate, registry, version, registry.settle())
         shelf = registry.settle()
     found = facts(knobs.model, shelf, shelf.versions[version.number])
-    log.say(refusal or f"version {version.number} of {knobs.model} is champion")
+    log.say(refusal or f"version {version.number} of {knobs.model} is champion{wording.success(found['test'])}")
     write.json("registration.json", {**found, "why_not": refusal})
     return found
 

@@ -96,6 +96,9 @@ class Leakage(Knobs):
     blocks: bool = True
 
 
+LESS_IS_BETTER = ("brier", "log_loss", "ece")
+
+
 class Gates(Knobs):
     """What a model must pass before it is registered: bounds on its figures, and the leakage sentinel."""
 
@@ -113,7 +116,7 @@ class Gates(Knobs):
 
     @model_validator(mode="after")
     def _alarms_where_more_is_better(self) -> Self:
-        for name in ("brier", "log_loss", "ece"):
+        for name in LESS_IS_BETTER:
             gate = getattr(self, name)
             if gate is not None and gate.alarm_above is not None:
                 raise ValueError(f"{name} has alarm_above, and of {name} less is better; leave it out")
@@ -158,10 +161,56 @@ class Evaluate(Knobs):
         return slices
 
 
+# The metrics of a promotion. `ece` is none: no interval of a difference of two calibration errors can be trusted.
+Metric = Literal[
+    "auc",
+    "pr_auc",
+    "f1",
+    "accuracy",
+    "brier",
+    "log_loss",
+    "precision_at_capacity",
+    "recall_at_capacity",
+    "net_benefit",
+]
+
+
 class Register(Knobs):
-    """When a challenger becomes champion: by itself or by hand, and how much AUC it may lose."""
+    """When a challenger becomes champion: by itself or by hand, and what it must show on the same rows.
+
+    `by` and `metric` are for the champion. `margin` is the AUC that may be lost against the anchor.
+    """
 
     promotion: Literal["auto", "manual"] = "auto"
-    margin: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)]
+    must: Literal["not_worse", "improve"] = "not_worse"
+    metric: Metric = "auc"
+    by: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
+    surely: bool = False
+    margin: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = 0.005
     resamples: Annotated[int, Field(ge=200)] = 1000
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+
+    @field_validator("by", mode="before")
+    @classmethod
+    def _is_no_percentage(cls, by: Any) -> Any:
+        if isinstance(by, str) and by.endswith("%"):
+            raise ValueError(
+                f"by is '{by}', which may mean points or a part of the champion's figure; "
+                "want points, such as 0.02, which asks for an F1 of 0.42 after 0.40"
+            )
+        return by
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Self:
+        if self.by is None and self.must == "improve":
+            raise ValueError("must is improve, and by is missing; want how much better, such as by: 0.02")
+        if self.by is None and self.metric != "auc":
+            raise ValueError(f"metric is {self.metric}, and by is missing; want how much may be lost, such as by: 0.01")
+        if self.surely and self.must == "not_worse":
+            raise ValueError("surely is for must: improve; not_worse always looks at the lower bound, so leave it out")
+        return self
+
+    @property
+    def least_difference(self) -> float:
+        """How much better than the champion a challenger must be, or how much worse it may be."""
+        return self.margin if self.by is None else self.by

@@ -1,17 +1,22 @@
-"""Is one model no worse than another? Both score the same rows; patients are drawn again and again, alike for both."""
+"""Compare two models on the same rows: patients are drawn again and again, alike for both."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jobs.judging.rounding import rounded
 from rounds.bootstrap import tallies
-from rounds.metrics import roc_auc, tally
+from rounds.intervals import NORMAL
+from rounds.manifest import Facts
+from rounds.metrics import METRICS, Operation, tally
+from rounds.modelling import LESS_IS_BETTER, Register
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,21 +29,79 @@ RISK = 0.025
 
 
 @dataclass(frozen=True)
-class Paired:
-    """The gain in ROC-AUC over another model, how uncertain it is, and the least that it may be in truth."""
+class Rule:
+    """What a challenger must show against one other model."""
 
+    must: str
+    metric: str
+    by: float
+    surely: bool
+
+    @property
+    def least(self) -> float:
+        """The gain that is asked for; below 0 it is a loss that is tolerated."""
+        return self.by if self.must == "improve" else -self.by
+
+
+def against_champion(register: Register) -> Rule:
+    return Rule(register.must, register.metric, register.least_difference, register.surely)
+
+
+def against_anchor(register: Register) -> Rule:
+    """Whatever is asked against the champion: many small losses of AUC must not add up."""
+    return Rule("not_worse", "auc", register.margin, surely=False)
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The gain over another model, above 0 if the challenger is better, and how uncertain it is.
+
+    `share` is the share of resamples in which the gain is at least what the rule asks for.
+    """
+
+    rule: Rule
     gain: float
     error: float
+    share: float
     risk: float
-    margin: float
 
     @property
     def at_least(self) -> float:
+        """The lower bound of the gain at this risk."""
         return self.gain - NormalDist().inv_cdf(1 - self.risk) * self.error
 
     @property
     def passed(self) -> bool:
-        return self.at_least > -self.margin
+        """An improvement is asked of the gain itself unless it must be sure; no loss is asked of the lower bound."""
+        if self.rule.must == "improve" and not self.rule.surely:
+            return self.gain >= self.rule.least
+        return self.at_least > self.rule.least
+
+    @property
+    def facts(self) -> Facts:
+        reach = NORMAL * self.error
+        figures = {
+            "metric": self.rule.metric,
+            "must": self.rule.must,
+            "by": self.rule.by,
+            "surely": self.rule.surely,
+            "gain": self.gain,
+            "low": self.gain - reach,
+            "high": self.gain + reach,
+            "share": self.share,
+            "at_least": self.at_least,
+            "risk": self.risk,
+            "passed": self.passed,
+        }
+        return dict(rounded(figures))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One model's scores of the rows, and the threshold and capacity at which it is used."""
+
+    scores: Floats
+    use: Operation
 
 
 @dataclass(frozen=True)
@@ -54,24 +117,55 @@ class Rows:
     seed: int
     beat: Callable[[], None] = lambda: None
 
-    def areas(self, scores: Floats) -> Floats:
-        """The ROC-AUC of every resample; equal rows and seeds give the same resamples to every model."""
-        found = []
-        for block in tallies(scores, self.outcome, self.who, self.resamples, self.seed):
-            found.append(roc_auc(block))
+    def value(self, model: Scored, metric: str) -> float:
+        return float(METRICS[metric](tally(model.scores, self.outcome), model.use))
+
+    def resampled(self, model: Scored, metric: str) -> Floats:
+        """The metric of every resample; equal rows and seeds give the same resamples to every model."""
+        values = []
+        for block in tallies(model.scores, self.outcome, self.who, self.resamples, self.seed):
+            values.append(METRICS[metric](block, model.use))
             self.beat()
-        return np.concatenate(found)
+        return np.concatenate(values)
 
 
-def compare(challenger: Floats, other: Floats, rows: Rows, margin: float, tests: int = 1) -> Paired:
+@dataclass(frozen=True)
+class Comparison:
+    """A challenger and another model on the same rows, by one metric."""
+
+    challenger: Scored
+    other: Scored
+    rows: Rows
+    metric: str
+
+    @property
+    def sign(self) -> int:
+        return -1 if self.metric in LESS_IS_BETTER else 1
+
+    @cached_property
+    def gain(self) -> float:
+        difference = self.rows.value(self.challenger, self.metric) - self.rows.value(self.other, self.metric)
+        return self.sign * difference
+
+    @cached_property
+    def gains(self) -> list[float]:
+        """The gain in every resample that has one."""
+        challenger = self.rows.resampled(self.challenger, self.metric)
+        other = self.rows.resampled(self.other, self.metric)
+        return [gain for gain in (self.sign * (challenger - other)).tolist() if math.isfinite(gain)]
+
+    @property
+    def error(self) -> float:
+        mean = math.fsum(self.gains) / len(self.gains)
+        return math.sqrt(math.fsum((gain - mean) ** 2 for gain in self.gains) / (len(self.gains) - 1))
+
+
+def compare(challenger: Scored, other: Scored, rows: Rows, rule: Rule, tests: int = 1) -> Paired:
     """Hold a challenger against another model, for the n-th time: each further test asks for more certainty.
 
     A standard error and the normal distribution serve where a percentile does not: the risk of the fiftieth test
     is one in two thousand, which no thousand resamples can show.
     """
-    gain = float(roc_auc(tally(challenger, rows.outcome)) - roc_auc(tally(other, rows.outcome)))
-    gains = (rows.areas(challenger) - rows.areas(other)).tolist()
-    known = [each for each in gains if math.isfinite(each)]
-    mean = math.fsum(known) / len(known)
-    error = math.sqrt(math.fsum((each - mean) ** 2 for each in known) / (len(known) - 1))
-    return Paired(gain, error, RISK / tests, margin)
+    both = Comparison(challenger, other, rows, rule.metric)
+    share = sum(gain >= rule.least for gain in both.gains) / len(both.gains)
+    return Paired(rule, both.gain, both.error, share, RISK / tests)

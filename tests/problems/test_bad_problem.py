@@ -54,6 +54,13 @@ MISTAKES = {
         "far-future bounds sex",
     ),
     "a split by no column": ("split: {by: appointment_day", "split: {by: day", "split.by names the column 'day'"),
+    "a promotion by no metric": (
+        "must: not_worse",
+        "must: improve, by: 0.02, metric: accuracies",
+        "register.metric is 'accuracies'; want",
+    ),
+    "an improvement by nothing": ("must: not_worse", "must: improve", "must is improve, and by is missing"),
+    "an improvement by a part": ("must: not_worse", "must: improve, by: 2%", "by is '2%', which may mean points or"),
     "one raw column twice": ("from: Gender", "from: Age", "two columns come from 'Age'"),
     "a key twice": ("who: patient_id\n", "who: patient_id\nwho: age\n", "the key 'who' stands twice"),
     "not YAML": ("title: Will", "title: [Will", "is not readable YAML"),

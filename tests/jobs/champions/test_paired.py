@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from jobs.champions.paired import Paired, Rows, compare
+from jobs.champions import wording
+from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
 from rounds.bootstrap import BLOCK
-from rounds.metrics import roc_auc, tally
+from rounds.metrics import METRICS, Operation, roc_auc, tally
+from rounds.modelling import LESS_IS_BETTER, Register
 
 MARGIN, BEST = 0.005, 0.73
+NO_LOSS = Rule("not_worse", "auc", MARGIN, surely=False)
+USE = Operation(threshold=0.5, capacity=0.1)
 TESTS, RESAMPLES = 200, 200
 
 
@@ -25,11 +30,11 @@ class Table:
     rows: Rows
     common: Any
 
-    def scored(self, auc: float, seed: int) -> Any:
+    def scored(self, auc: float, seed: int) -> Scored:
         """The scores of a model of this true AUC: two normal distributions, as far apart as that takes."""
         own = np.random.default_rng([self.seed, seed]).normal(size=len(self.common))
         apart = NormalDist().inv_cdf(auc) * 2**0.5
-        return apart * self.rows.outcome + 0.98**0.5 * self.common + 0.02**0.5 * own
+        return Scored(apart * self.rows.outcome + 0.98**0.5 * self.common + 0.02**0.5 * own, USE)
 
 
 def table(seed: int, patients: int = 3000) -> Table:
@@ -44,14 +49,14 @@ def table(seed: int, patients: int = 3000) -> Table:
 def passes(auc: float) -> int:
     """In how many of 200 tests a challenger of this AUC passes against a champion of the best."""
     tables = (table(seed) for seed in range(TESTS))
-    found = (compare(each.scored(auc, 1), each.scored(BEST, 2), each.rows, MARGIN) for each in tables)
+    found = (compare(each.scored(auc, 1), each.scored(BEST, 2), each.rows, NO_LOSS) for each in tables)
     return sum(each.passed for each in found)
 
 
 def test_the_simulated_models_are_what_they_are_said_to_be() -> None:
     big = table(1, patients=100_000)
     for auc in (BEST, BEST - MARGIN):
-        assert roc_auc(tally(big.scored(auc, 1), big.rows.outcome)) == pytest.approx(auc, abs=0.003)
+        assert roc_auc(tally(big.scored(auc, 1).scores, big.rows.outcome)) == pytest.approx(auc, abs=0.003)
 
 
 def test_a_challenger_worse_by_the_margin_hardly_ever_passes() -> None:
@@ -69,8 +74,8 @@ def test_fifty_small_losses_do_not_end_below_the_margin(fresh: bool) -> None:
         slice_ = table(1000 + number if fresh else 1000, patients=8_000)
         challenger = champion - loss
         scores = slice_.scored(challenger, number)
-        before = compare(scores, slice_.scored(champion, number - 1), slice_.rows, MARGIN)
-        anchor = compare(scores, slice_.scored(BEST, 0), slice_.rows, MARGIN, tests=number)
+        before = compare(scores, slice_.scored(champion, number - 1), slice_.rows, NO_LOSS)
+        anchor = compare(scores, slice_.scored(BEST, 0), slice_.rows, NO_LOSS, tests=number)
         if before.passed and anchor.passed:
             champion, promoted = challenger, promoted + 1
     assert promoted > 0, "nothing was promoted, so nothing was shown"
@@ -80,17 +85,17 @@ def test_fifty_small_losses_do_not_end_below_the_margin(fresh: bool) -> None:
 def test_the_same_scores_differ_by_nothing() -> None:
     small = table(3)
     scores = small.scored(BEST, 1)
-    assert compare(scores, scores, small.rows, MARGIN) == Paired(0.0, 0.0, 0.025, MARGIN)
+    assert compare(scores, scores, small.rows, NO_LOSS) == Paired(NO_LOSS, 0.0, 0.0, 1.0, 0.025)
 
 
 def test_equal_input_gives_equal_numbers() -> None:
     small = table(3)
     scores = small.scored(BEST, 1), small.scored(BEST, 2)
-    assert compare(*scores, small.rows, MARGIN) == compare(*scores, small.rows, MARGIN)
+    assert compare(*scores, small.rows, NO_LOSS) == compare(*scores, small.rows, NO_LOSS)
 
 
 def test_each_further_test_asks_for_more() -> None:
-    found = [Paired(0.0, 0.001, 0.025 / tests, MARGIN).at_least for tests in range(1, 51)]
+    found = [Paired(NO_LOSS, 0.0, 0.001, 1.0, 0.025 / tests).at_least for tests in range(1, 51)]
     assert found == sorted(found, reverse=True)
     assert found[0] > -MARGIN / 2
 
@@ -99,5 +104,70 @@ def test_signs_of_life_are_given_while_rows_are_resampled() -> None:
     small, beats = table(3), [0]
     told = replace(small.rows, beat=lambda: beats.append(beats[-1] + 1))
     scores = small.scored(BEST, 1), small.scored(BEST, 2)
-    assert compare(*scores, told, MARGIN) == compare(*scores, small.rows, MARGIN)
+    assert compare(*scores, told, NO_LOSS) == compare(*scores, small.rows, NO_LOSS)
     assert beats[-1] >= RESAMPLES * len(told.who) // BLOCK
+
+
+def probabilities(small: Table, noise: float) -> Scored:
+    """Scores between 0 and 1 that tell less the more noise there is."""
+    draw = np.random.default_rng(small.seed)
+    logit = 2.0 * small.rows.outcome - 1.5 + noise * draw.normal(size=len(small.common))
+    return Scored(1 / (1 + np.exp(-logit)), USE)
+
+
+METRIC_NAMES = [name for name in METRICS if name != "ece"]
+
+
+@pytest.mark.parametrize("metric", METRIC_NAMES)
+def test_better_is_above_zero_in_every_metric(metric: str) -> None:
+    small = table(5, patients=800)
+    rule = Rule("improve", metric, 0.001, surely=True)
+    paired = compare(probabilities(small, 1.0), probabilities(small, 3.0), small.rows, rule)
+    assert paired.gain > 0.001 and paired.passed
+    turned = compare(probabilities(small, 3.0), probabilities(small, 1.0), small.rows, rule)
+    assert turned.gain == pytest.approx(-paired.gain) and not turned.passed
+
+
+def test_every_metric_is_a_choice_but_the_calibration_error() -> None:
+    assert Register.model_fields["metric"].annotation.__args__ == tuple(METRIC_NAMES)  # type: ignore[union-attr]
+    assert set(LESS_IS_BETTER) <= set(METRICS)
+
+
+@pytest.mark.parametrize(
+    ("gain", "surely", "passed"), [(0.02, False, True), (0.0199, False, False), (0.02, True, False), (0.04, True, True)]
+)
+def test_an_improvement_is_asked_of_the_gain_or_of_its_lower_bound(gain: float, surely: bool, passed: bool) -> None:
+    assert Paired(Rule("improve", "f1", 0.02, surely), gain, 0.01, 0.5, 0.025).passed is passed
+
+
+def test_a_gain_that_is_not_a_number_never_passes() -> None:
+    for rule in (NO_LOSS, Rule("improve", "f1", 0.02, False), Rule("improve", "f1", 0.02, True)):
+        assert not Paired(rule, math.nan, 0.01, 0.5, 0.025).passed
+
+
+def test_the_share_is_how_often_the_gain_is_reached() -> None:
+    """Where the true gain is what is asked for, about half of the resamples reach it."""
+    small = table(9)
+    better, best = small.scored(BEST + 0.02, 1), small.scored(BEST, 2)
+    gain = compare(better, best, small.rows, NO_LOSS).gain
+    at_gain = compare(better, best, small.rows, Rule("improve", "auc", gain, False))
+    assert 0.35 < at_gain.share < 0.65 and at_gain.passed
+    beyond = compare(better, best, small.rows, Rule("improve", "auc", gain + 3 * at_gain.error, False))
+    assert beyond.share < 0.02 and not beyond.passed
+
+
+def test_the_anchor_is_asked_for_auc_whatever_the_champion_is_asked_for() -> None:
+    asked = Register(must="improve", by=0.02, metric="f1", surely=True, margin=0.01)
+    assert against_champion(asked) == Rule("improve", "f1", 0.02, surely=True)
+    assert against_anchor(asked) == Rule("not_worse", "auc", 0.01, surely=False)
+    assert against_champion(Register(margin=0.01)) == against_anchor(Register(margin=0.01))
+
+
+def test_facts_and_sentences_say_how_sure_it_is() -> None:
+    paired = Paired(Rule("improve", "f1", 0.02, surely=False), 0.0113, 0.0079, 0.13, 0.025)
+    assert paired.facts["low"] == pytest.approx(0.0113 - 1.96 * 0.0079, abs=1e-5)
+    assert paired.facts["high"] == pytest.approx(0.0113 + 1.96 * 0.0079, abs=1e-5)
+    assert (paired.facts["share"], paired.facts["passed"]) == (0.13, False)
+    sentence = wording.refusals({"against": {"champion": paired.facts}})
+    for words in ("F1 is 0.0113 better", "-0.0042 to +0.0268", "better by 0.02", "13% of the resamples"):
+        assert words in sentence

@@ -1,0 +1,49 @@
+"""The champion test in sentences: what was found, how sure it is, and what the rule asks for."""
+
+from __future__ import annotations
+
+from rounds.manifest import Facts
+
+NAMES = {
+    "auc": "AUC",
+    "pr_auc": "area under the precision-recall curve",
+    "f1": "F1",
+    "brier": "Brier score",
+    "log_loss": "log loss",
+}
+
+
+def refusals(test: Facts) -> str:
+    """Why a challenger stays one: each comparison that did not pass."""
+    failed = {rival: facts for rival, facts in test["against"].items() if not facts["passed"]}
+    return "; ".join(f"{difference(rival, facts)}; {rule(facts)}" for rival, facts in failed.items())
+
+
+def success(test: Facts) -> str:
+    """How sure it is that the champion was improved on, or not harmed; nothing where there was no champion."""
+    if not test:
+        return ""
+    facts = test["against"]["champion"]
+    return f": {difference('champion before', facts)}; {rule(facts)}"
+
+
+def difference(rival: str, facts: Facts) -> str:
+    """How much better it is than the rival, with the 95% interval."""
+    way = "better" if facts["gain"] >= 0 else "worse"
+    interval = f"95% interval {facts['low']:+.4f} to {facts['high']:+.4f}, above 0 is better"
+    return f"its {metric(facts)} is {abs(facts['gain']):.4f} {way} than that of the {rival} ({interval})"
+
+
+def rule(facts: Facts) -> str:
+    """What is asked for, and the share of resamples that show it."""
+    share = f"{facts['share']:.0%} of the resamples"
+    if facts["must"] == "improve":
+        sure = "surely better" if facts["surely"] else "better"
+        return f"register.by asks for {sure} by {facts['by']:g}, as {share} are"
+    loss = max(0.0, -facts["at_least"])
+    return f"it may be {loss:.4f} worse in truth, and {facts['by']:g} is tolerated, as in {share}"
+
+
+def metric(facts: Facts) -> str:
+    name = str(facts["metric"])
+    return NAMES.get(name, name.replace("_", " "))
