@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rounds import mirror, places
-from rounds.errors import Refused, StoreError
+from rounds.errors import Refused, RegistryError, StoreError
 from rounds.manifest import Facts, Manifest
 from rounds.mirror import MODEL, Mirrored
 from rounds.store import Store
@@ -30,6 +30,7 @@ class Version:
     tags: dict[str, str]
     source: str
     made: int  # milliseconds since 1970
+    mlflow_stage: str | None = None  # MLflow's own, which is deprecated; None where MLflow has none any more
 
     @property
     def bundle(self) -> str:
@@ -150,8 +151,25 @@ class Registry:
                 self._point(ANCHOR, champion.number)
             self.tag(champion, "stage", PRODUCTION)
         settled = self._there()
+        self._set_mlflow_stages(settled)
         self._save(settled)
         return settled
+
+    def _set_mlflow_stages(self, shelf: Shelf) -> None:
+        """Let MLflow's own stages follow the tag `stage`, for tools that ask for `models:/NAME/Production`.
+
+        The champion comes first: for a moment two versions are in production, but never none.
+        """
+        if not hasattr(self.tracking.client, "transition_model_version_stage"):
+            return
+        differing = [v for v in shelf.versions.values() if v.mlflow_stage is not None and v.mlflow_stage != v.stage]
+        for version in sorted(differing, key=lambda version: version.stage != PRODUCTION):
+            try:
+                self.tracking.call("transition_model_version_stage", self.model, str(version.number), version.stage)
+            except RegistryError as error:
+                if not _is_unknown(error):
+                    raise
+                return
 
     def heal(self) -> None:
         """Bring back all of a registry that was lost."""
@@ -232,4 +250,10 @@ class Registry:
 
 
 def _version(found: Any) -> Version:
-    return Version(int(found.version), dict(found.tags), found.source, found.creation_timestamp)
+    stage = getattr(found, "current_stage", None)
+    return Version(int(found.version), dict(found.tags), found.source, found.creation_timestamp, stage)
+
+
+def _is_unknown(error: RegistryError) -> bool:
+    """Whether the server does not know the call at all, as one that gave up stages would not."""
+    return getattr(error.__cause__, "error_code", "") == "ENDPOINT_NOT_FOUND"

@@ -102,7 +102,8 @@ def test_a_challenger_that_does_not_pass_stays_one(ready: Checkout, warm: Warm) 
     assert (facts["version"], facts["stage"], facts["champion"], facts["challenger"]) == (2, "Staging", 1, 2)
     assert facts["test"]["passed"] is False
     told = json.loads(ready.file("register", "registration.json", "b").read_bytes())["why_not"]
-    assert told.startswith("version 2 stays challenger: against the champion its AUC may be ")
+    assert told.startswith("version 2 stays challenger: its AUC is ")
+    assert "1e-06 is tolerated" in told
 
 
 def test_by_hand_a_challenger_waits_for_a_person(ready: Checkout, warm: Warm) -> None:
@@ -111,7 +112,29 @@ def test_by_hand_a_challenger_waits_for_a_person(ready: Checkout, warm: Warm) ->
     facts = changed(ready, warm, "b")
     assert (facts["stage"], facts["champion"], facts["challenger"]) == ("Staging", 1, 2)
     told = json.loads(ready.file("register", "registration.json", "b").read_bytes())["why_not"]
-    assert told == "version 2 may become champion: 'rounds promote 2' does it"
+    assert told.startswith("version 2 may become champion: 'rounds promote 2' does it: its AUC is ")
+
+
+def test_a_champion_is_replaced_by_an_improvement_alone(ready: Checkout, warm: Warm) -> None:
+    ready.change(KNOBS, "trees: 20, depth: 4", "trees: 1, depth: 1")
+    warm.flow(ready, "weak")
+    registered(ready, warm, "weak")
+    ready.change(KNOBS, "trees: 1, depth: 1", "trees: 20, depth: 4")
+    ready.change(KNOBS, "must: not_worse, margin", "must: improve, by: 0.9, metric: log_loss, margin")
+    facts = registered(ready, warm)
+    against = facts["test"]["against"]
+    assert (facts["version"], facts["champion"], against["champion"]["share"]) == (2, 1, 0.0)
+    assert (against["champion"]["metric"], against["anchor"]["metric"]) == ("log_loss", "auc")
+    written = json.loads(ready.file("register", "registration.json").read_bytes())
+    assert "its log loss is " in written["why_not"] and "better by 0.9" in written["why_not"]
+    ready.change(KNOBS, "by: 0.9,", "by: 0.001,")
+    facts = registered(ready, warm)
+    against = facts["test"]["against"]
+    assert facts["champion"] == 2, against
+    assert against["champion"]["low"] < against["champion"]["gain"] < against["champion"]["high"]
+    assert against["champion"]["share"] > 0.5
+    written = json.loads(ready.file("register", "registration.json").read_bytes())
+    assert (written["why_not"], written["test"]["against"]) == (None, against)
 
 
 def test_a_champion_with_another_definition_is_asked_with_its_own(ready: Checkout, warm: Warm) -> None:
@@ -128,11 +151,32 @@ def test_a_champion_with_another_definition_is_asked_with_its_own(ready: Checkou
     assert abs(facts["test"]["against"]["champion"]["gain"]) < 0.2
 
 
+BY_STAGE = """
+import json, sys, warnings
+warnings.simplefilter("ignore")
+import mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+(version,) = mlflow.MlflowClient().get_latest_versions("NoShowXGBoost", stages=["Production"])
+folder = mlflow.artifacts.download_artifacts("models:/NoShowXGBoost/Production")
+files = sorted(path.name for path in __import__("pathlib").Path(folder).rglob("bundle.json"))
+print(version.version, *files)
+"""
+
+
+def in_production(checkout: Checkout) -> str:
+    """The version that tools find that know MLflow's stages alone, and whether its files come."""
+    command = [sys.executable, "-c", BY_STAGE, checkout.environment()["MLFLOW_TRACKING_URI"]]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
 def test_what_was_taken_back_is_not_promoted_again_by_itself(ready: Checkout, warm: Warm) -> None:
     registered(ready, warm)
+    assert in_production(ready) == "1 bundle.json"
     changed(ready, warm, "b")
+    assert in_production(ready) == "2 bundle.json"
     taken = rounds(ready, "rollback")
     assert taken == "version 1 of NoShowXGBoost (run a) is champion\n"
+    assert in_production(ready) == "1 bundle.json"
     facts = registered(ready, warm, "b")
     assert (facts["version"], facts["stage"], facts["champion"]) == (2, "Archived", 1)
     back = rounds(ready, "promote", "2")

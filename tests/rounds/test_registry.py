@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rounds.errors import Refused
+from rounds.errors import Refused, RegistryError
 from rounds.mirror import Mirrored
-from rounds.registry import ANCHOR, CHALLENGER, CHAMPION, Registry, Shelf
+from rounds.registry import ANCHOR, CHALLENGER, CHAMPION, Registry, Shelf, _is_unknown
 from rounds.store import open_store
+from rounds.tracking import at
 from rounds.turns import at_the_registry
 from tests import tracked
 from tests.tracked import Death, Killed
@@ -70,6 +73,7 @@ def state(shelf: Shelf) -> dict[str, Any]:
         "aliases": shelf.aliases,
         "tags": shelf.tags,
         "versions": {number: version.tags for number, version in shelf.versions.items()},
+        "stages of MLflow": {number: version.mlflow_stage for number, version in shelf.versions.items()},
     }
 
 
@@ -187,8 +191,10 @@ def test_killed_before_any_call_whoever_comes_next_finds_it_settled_or_settles_i
         killed = three.copy(tmp_path / f"killed {number}")
         with pytest.raises(Killed):
             killed.do(act, Death(number))
-        shelf = killed.do(Registry.settle)
+        killed.do(Registry.settle)
+        shelf = killed.shelf()
         assert [v.number for v in shelf.versions.values() if v.stage == "Production"] == [shelf.aliases[CHAMPION]]
+        assert all(v.mlflow_stage == v.stage for v in shelf.versions.values())
         assert int(shelf.tags["previous_champion"]) != shelf.aliases[CHAMPION]
 
 
@@ -208,3 +214,86 @@ def test_a_registry_that_is_there_is_not_lost(three: Place) -> None:
 def test_a_registry_that_is_gone_is_lost(three: Place, tmp_path: Path) -> None:
     shutil.copytree(three.root / "store", tmp_path / "another" / "store")
     assert Place(tmp_path / "another").do(Registry.lost)["aliases"] == {CHAMPION: "three", ANCHOR: "one"}
+
+
+def in_production(place: Place) -> str:
+    """The version that tools find that know stages and no aliases."""
+    client = tracked.door(place.root).client
+    with pytest.warns(FutureWarning, match="deprecated"):
+        (version,) = client.get_latest_versions("NoShowXGBoost", stages=["Production"])
+    return str(version.version)
+
+
+def test_mlflows_own_stages_follow_the_champion(place: Place) -> None:
+    for bundle, number in (("one", "1"), ("two", "2"), ("three", "3")):
+        place.do(release(bundle))
+        assert in_production(place) == number
+    place.do(Registry.rollback)
+    assert in_production(place) == "2"
+    place.do(promote_the_first)
+    assert in_production(place) == "1"
+    place.do(lambda registry: registry.challenge(add("four")(registry)))
+    place.do(Registry.settle)
+    stages = [version.mlflow_stage for version in place.shelf().versions.values()]
+    assert stages == ["Production", "Archived", "Archived", "Staging"]
+
+
+def test_a_stage_that_a_person_moved_is_set_right(three: Place) -> None:
+    door = tracked.door(three.root)
+    door.call("transition_model_version_stage", "NoShowXGBoost", "1", "Production")
+    door.call("transition_model_version_stage", "NoShowXGBoost", "3", "None")
+    three.do(Registry.settle)
+    assert in_production(three) == "3"
+    calls = Death()
+    three.do(Registry.settle, calls)
+    again = Death()
+    three.do(Registry.settle, again)
+    assert calls.calls == again.calls, "nothing is left to do"
+
+
+class Newer:
+    """A client of MLflow that gave up stages."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "transition_model_version_stage":
+            raise AttributeError(name)
+        return getattr(self._client, name)
+
+
+def test_an_mlflow_without_stages_is_gone_on_with(three: Place) -> None:
+    def promote(registry: Registry) -> None:
+        newer = replace(registry.tracking, client=Newer(registry.tracking.client))
+        replace(registry, tracking=newer).promote(1)
+
+    three.do(promote)
+    shelf = three.shelf()
+    assert (shelf.aliases[CHAMPION], shelf.versions[1].stage) == (1, "Production")
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Answers every call with one status, as a server does that does not know the call, or that fails."""
+
+    status = 404
+
+    def do_POST(self) -> None:
+        self.send_response(self.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("status", "unknown"), [(404, True), (400, False)])
+def test_a_server_without_stages_is_told_from_one_that_fails(status: int, unknown: bool) -> None:
+    handler = type("Handler", (Answers,), {"status": status})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        door = at(f"http://127.0.0.1:{server.server_port}")
+        with pytest.raises(RegistryError) as error:
+            door.call("transition_model_version_stage", "NoShowXGBoost", "1", "Production")
+        server.shutdown()
+    assert _is_unknown(error.value) is unknown
