@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from jobs.checks.agreement import Agreement
-from jobs.checks.header import Header
+from jobs.checks.header import Header, list_places
 from jobs.checks.profile import Profile
 from jobs.checks.questions import Questions
 from jobs.checks.rows import Counts
@@ -43,8 +43,15 @@ def refusals(checked: Checked, budget: float) -> list[str]:
 
 
 def warnings(header: Header, checked: Checked) -> list[str]:
-    extra = [f"the raw table has the column '{name}', which nobody asked for; it is left out" for name in header.extra]
-    return extra + [one.sentence for one in checked.verdicts if one.holds is False and one.check.action == "warn"]
+    found = [one.sentence for one in checked.verdicts if one.holds is False and one.check.action == "warn"]
+    return [_unknown(header.extra), *found] if header.extra else found
+
+
+def _unknown(extra: tuple[int, ...]) -> str:
+    """By place, not by name: without a header the names are a patient's values."""
+    if len(extra) == 1:
+        return f"{list_places(extra)} of the raw table is not in problem.yaml; it is left out"
+    return f"{len(extra):,} columns of the raw table are not in problem.yaml and are left out: {list_places(extra)}"
 
 
 def broken(counts: Counts) -> dict[str, int]:

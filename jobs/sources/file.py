@@ -84,9 +84,10 @@ def _parquet(path: Path) -> pl.LazyFrame:
         schema = table.collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise Refused(f"the source {path.name} is a Parquet file that is damaged. Fetch it again.") from error
-    for name, kind in schema.items():
+    for place, kind in enumerate(schema.dtypes(), start=1):
         if kind.is_nested() or kind in (pl.Binary, pl.Duration, pl.Object):
-            raise Refused(f"the source {path.name} holds {kind} in column '{name}'; want plain values.")
+            # Names of fields would be told with a struct, and a name may be a patient's value.
+            raise Refused(f"the source {path.name} holds {kind.base_type()} in column {place}; want plain values.")
     return table.select(pl.all().cast(pl.String))
 
 
@@ -132,10 +133,11 @@ def _land_csv(path: Path, target: Path) -> None:
 
 def _check_doubled(path: Path, names: list[str]) -> None:
     """By place, not by name: without a header the names are a patient's values."""
-    for i, name in enumerate(names):
-        if name in names[:i]:
-            first = names.index(name) + 1
-            raise Refused(f"the source {path.name} has one name for columns {first} and {i + 1}; want each name once.")
+    places: dict[str, int] = {}
+    for place, name in enumerate(names, start=1):
+        first = places.setdefault(name, place)
+        if first != place:
+            raise Refused(f"the source {path.name} has one name for columns {first} and {place}; want each name once.")
 
 
 def _header(path: Path) -> list[str]:

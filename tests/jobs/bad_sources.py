@@ -79,9 +79,11 @@ BAD = {
     "Parquet without its end": Bad("t.parquet", lambda: parquet(a=["x"] * 999)[:-20], "is damaged"),
     "Parquet with a harmed page": Bad("t.parquet", lambda: harmed(parquet(a=["x"] * 999), 4), "is damaged"),
     "Parquet of four bytes": Bad("t.parquet", lambda: b"PAR1", "is damaged"),
-    "nested Parquet": Bad("t.parquet", lambda: parquet(a=[[1, 2]]), r"List\(Int64\) in column 'a'"),
-    "structs in Parquet": Bad("t.parquet", lambda: parquet(a=[{"x": 1}]), "in column 'a'; want plain values"),
-    "bytes in Parquet": Bad("t.parquet", lambda: parquet(a=[b"x"]), "Binary in column 'a'"),
+    "nested Parquet": Bad("t.parquet", lambda: parquet(a=[[1, 2]]), "holds List in column 1"),
+    "structs in Parquet": Bad(
+        "t.parquet", lambda: parquet(a=[{"x": 1}]), "holds Struct in column 1; want plain values"
+    ),
+    "bytes in Parquet": Bad("t.parquet", lambda: parquet(a=[b"x"]), "holds Binary in column 1"),
 }
 
 ODD = {

@@ -11,6 +11,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import problems
+from jobs.sources import file
+from rounds.errors import Refused
 from tests.checkout import Checkout, Ended
 from tests.jobs.bad_sources import BAD, ODD, parquet, quoted
 from tests.warm import Warm
@@ -161,3 +164,39 @@ def test_help_says_what_the_step_does(here: Checkout) -> None:
     )
     assert "Bring the raw table in" in ended.stdout
     assert "--source" in ended.stdout
+
+
+class Counted(str):
+    """A name that counts how often it is compared with another."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return super().__eq__(other)
+
+    __hash__ = str.__hash__
+
+
+def test_the_names_of_a_wide_table_are_compared_in_linear_time(tmp_path: Path) -> None:
+    names: list[str] = [Counted(f"name {number}") for number in range(2_000)]
+    file._check_doubled(tmp_path / "wide.csv", names)
+    assert Counted.compared < 10 * len(names)
+    with pytest.raises(Refused, match="one name for columns 8 and 2001"):
+        file._check_doubled(tmp_path / "wide.csv", [*names, "name 7"])
+
+
+def test_a_first_row_of_values_reaches_no_message_report_or_manifest(here: Checkout, warm: Warm) -> None:
+    """Cells of a first line that are no known names may be a patient's: only their places are told."""
+    secret = "Maria da Silva"
+    known = [column.raw for column in problems.problem("noshow").columns.values()]
+    table = ",".join([*known, f'"{secret}"', "29872499824296"]) + "\n" + ",".join(["1"] * (len(known) + 2)) + "\n"
+    fewer = ",".join([*known[:-2], f'"{secret}"', "29872499824296"]) + "\n" + ",".join(["1"] * len(known)) + "\n"
+    for run, text in (("wider", table), ("renamed", fewer)):
+        (here.place / f"{run}.csv").write_text(text, encoding="utf-8")
+        said = warm.run(here, "ingest", run, SOURCE=str(here.place / f"{run}.csv")).text
+        said += warm.run(here, "validate", run, SOURCE=str(here.place / f"{run}.csv")).text
+        written = [path for path in here.store.rglob("*") if path.suffix in {".json", ".html"}]
+        said += "".join(path.read_text(encoding="utf-8") for path in written)
+        assert "in problem.yaml" in said
+        assert secret not in said and "29872499824296" not in said
