@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from rounds.errors import StoreError
 from rounds.journal import LEDGER, place
+from rounds.limits import PART, TooLarge, unpack
 from rounds.store import Store
 
 PACKED = ".jsonl.gz"
@@ -41,7 +43,10 @@ def between(store: Store, problem: str, first: date, last: date, ledger: str = L
 def lines(store: Store, path: str) -> bytes:
     """What a part says; nothing where it went by its age meanwhile."""
     packed = store.read(path)
-    return b"" if packed is None else gzip.decompress(packed)
+    try:
+        return b"" if packed is None else unpack(packed, PART.bytes)
+    except TooLarge as error:
+        raise StoreError(f"{path} unpacks to {PART}. See who wrote it.") from error
 
 
 def records(store: Store, problem: str, first: date, last: date, ledger: str = LEDGER) -> Iterator[dict[str, Any]]:
@@ -89,7 +94,10 @@ def table(store: Store, path: str, schema: pl.Schema) -> Part:
     packed = store.read(path)
     if packed is None:
         return Part(pl.DataFrame(schema=schema), f"{path} is gone")
-    content, whole = _unpacked(packed)
+    try:
+        content, whole = _unpacked(packed)
+    except TooLarge:
+        return Part(pl.DataFrame(schema=schema), f"{path} unpacks to {PART}")
     found, lost = _read(content, schema)
     told = [] if whole else ["ends early or is damaged"]
     told += [f"has {lost} lines that cannot be read"] if lost else []
@@ -104,14 +112,17 @@ def moment(text: pl.Expr) -> pl.Expr:
 
 def _unpacked(packed: bytes) -> tuple[bytes, bool]:
     """The whole lines of a part, and whether that is all of it."""
+    most = PART.bytes
     try:
-        content, whole = gzip.decompress(packed), True
+        content, whole = unpack(packed, most), True
     except (EOFError, OSError, zlib.error):
         content, whole = b"", False
         reader = zlib.decompressobj(wbits=31)
         with suppress(zlib.error):
             for start in range(0, len(packed), CHUNK):
-                content += reader.decompress(packed[start : start + CHUNK])
+                content += reader.decompress(packed[start : start + CHUNK], most + 1 - len(content))
+                if len(content) > most:
+                    raise TooLarge from None
     end = content.rfind(b"\n") + 1
     return content[:end], whole and end == len(content)
 

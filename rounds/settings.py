@@ -17,6 +17,7 @@ class Settings:
     source: str | None
     log: str
     debug: bool
+    allow_http: bool
     tracking: str
     history: str
     journal_key: str
@@ -32,6 +33,7 @@ def settings() -> Settings:
         source=os.environ.get("SOURCE") or None,
         log=os.environ.get("LOG") or "text",
         debug=os.environ.get("ROUNDS_DEBUG") == "1",
+        allow_http=os.environ.get("ROUNDS_ALLOW_HTTP") == "1",
         tracking=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / '.rounds' / 'mlflow' / 'mlflow.db'}",
         history=os.environ.get("HISTORY") or "",
         journal_key=os.environ.get("JOURNAL_KEY") or "",

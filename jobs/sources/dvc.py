@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def _pointer(source: Dvc) -> _Pointer:
         )
     try:
         out = yaml.safe_load(path.read_text(encoding="utf-8"))["outs"][0]
-        return _Pointer(path.parent / str(out["path"]), str(out["md5"]))
+        pointer = _Pointer(path.parent / str(out["path"]), str(out["md5"]))
     except (
         yaml.YAMLError,
         KeyError,
@@ -57,6 +58,11 @@ def _pointer(source: Dvc) -> _Pointer:
         raise Refused(
             f"{source.path} is not a DVC pointer (want outs with md5 and path). Make it with 'dvc add'."
         ) from error
+    if not re.fullmatch("[0-9a-f]{32}", pointer.md5):
+        raise Refused(f"{source.path} does not stand for one file (want an md5 of 32 digits). Make it with 'dvc add'.")
+    if not pointer.file.resolve().is_relative_to(path.parent.resolve()):
+        raise Refused(f"{source.path} stands for a file outside its own folder. Make it with 'dvc add' there.")
+    return pointer
 
 
 def _md5(path: Path) -> str:

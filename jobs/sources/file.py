@@ -5,22 +5,27 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import shutil
 import zlib
 from pathlib import Path
 
 import polars as pl
 
+from jobs.sources.cells import check_cells
+from jobs.sources.footer import Damaged, sizes
 from rounds.errors import Refused, SourceError
 from rounds.files import Reader
+from rounds.limits import CELL, UNPACKED
 from rounds.manifest import Facts
 from rounds.parquet import sink
 from rounds.settings import ROOT
 from rounds.sourced import File
 from rounds.store import sha256
+from rounds.words import size
 
 HEAD = 1024 * 1024
 GZIP = b"\x1f\x8b"
+PAGE = 128  # cells of the largest size to a page of Parquet: polars holds some whole
+GROUP = 128_000_000  # values to a group of rows: polars holds 16 bytes of each
 _NOT_TABLES = {
     b"PK\x03\x04": "a zip or an Excel workbook",
     b"%PDF": "a PDF",
@@ -68,9 +73,13 @@ def _unpacked(path: Path, scratch: Path) -> Path:
     folder = scratch / "unpacked"  # of its own: the file may be called like another one in scratch
     folder.mkdir(exist_ok=True)
     plain = folder / path.name.removesuffix(".gz")
+    most = UNPACKED.bytes
     try:
         with gzip.open(path) as packed, plain.open("wb") as file:
-            shutil.copyfileobj(packed, file, 1024 * 1024)
+            while block := packed.read(HEAD):
+                if file.tell() + len(block) > most:
+                    raise Refused(f"the source {path.name} unpacks to {UNPACKED}. See what it holds.")
+                file.write(block)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise Refused(
             f"the source {path.name} is a gzip file that ends early or is damaged. Fetch it again."
@@ -79,6 +88,7 @@ def _unpacked(path: Path, scratch: Path) -> Path:
 
 
 def _parquet(path: Path) -> pl.LazyFrame:
+    _check_packed(path)
     try:
         table = pl.scan_parquet(path, glob=False)
         schema = table.collect_schema()
@@ -88,13 +98,53 @@ def _parquet(path: Path) -> pl.LazyFrame:
         if kind.is_nested() or kind in (pl.Binary, pl.Duration, pl.Object):
             # Names of fields would be told with a struct, and a name may be a patient's value.
             raise Refused(f"the source {path.name} holds {kind.base_type()} in column {place}; want plain values.")
-    return table.select(pl.all().cast(pl.String))
+    return table
+
+
+def _check_packed(path: Path) -> None:
+    """Refuse what polars would unpack to more than it may, before it does."""
+    try:
+        found = sizes(path)
+    except Damaged as error:
+        raise Refused(f"the source {path.name} is a Parquet file that is damaged. Fetch it again.") from error
+    if max(found.unpacked, found.values) > UNPACKED.bytes:  # a page of equal values may be of any number of them
+        raise Refused(f"the source {path.name} unpacks to {UNPACKED}. See what it holds.")
+    if found.page > PAGE * CELL.bytes:
+        raise Refused(
+            f"the source {path.name} has a page of more than {size(PAGE * CELL.bytes)}, {PAGE} times what "
+            f"{CELL.setting} allows to a cell. See what it holds, or write it anew with smaller pages."
+        )
+    if found.group > GROUP:
+        raise Refused(
+            f"the source {path.name} has {found.group:,} values in one group of rows; want at most {GROUP:,}. "
+            "Write it anew with smaller groups of rows."
+        )
+
+
+def _check_texts(path: Path, table: pl.LazyFrame) -> None:
+    """Refuse texts that a dictionary repeats to more than they may be; their lengths are known without a copy."""
+    lengths = []
+    for name, kind in table.collect_schema().items():
+        if kind == pl.String:
+            lengths.append(pl.col(name).str.len_bytes())
+        elif kind in (pl.Categorical, pl.Enum):
+            lengths.append(pl.col(name).cat.len_bytes())
+    if not lengths:
+        return
+    longest = pl.max_horizontal(length.max() for length in lengths).alias("longest")
+    total = pl.sum_horizontal(length.cast(pl.Int64).sum() for length in lengths).alias("total")
+    largest, all_bytes = table.select(longest, total).collect(engine="streaming").row(0)
+    if (largest or 0) > CELL.bytes:
+        raise Refused(f"the source {path.name} has a cell of {CELL}. See what it holds.")
+    if (all_bytes or 0) > UNPACKED.bytes:
+        raise Refused(f"the source {path.name} unpacks to {UNPACKED}. See what it holds.")
 
 
 def _land_parquet(path: Path, target: Path) -> None:
     table = _parquet(path)
     try:
-        sink(table, target)
+        _check_texts(path, table)
+        sink(table.select(pl.all().cast(pl.String)), target)
     except pl.exceptions.PolarsError as error:
         _unless_of_the_disk(error)
         raise Refused(f"the source {path.name} is a Parquet file that is damaged. Fetch it again.") from error
@@ -107,6 +157,7 @@ def _unless_of_the_disk(error: pl.exceptions.PolarsError) -> None:
 
 
 def _land_csv(path: Path, target: Path) -> None:
+    check_cells(path)
     names = _header(path)
     if len(names) == 1 and (other := next((mark for mark in ";\t|" if mark in names[0]), None)):
         raise Refused(f"the source {path.name} has one column, parted by {other!r} it seems; want a csv parted by ','.")

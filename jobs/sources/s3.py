@@ -14,6 +14,7 @@ from jobs.sources.file import land_table
 from rounds import bucket
 from rounds.errors import Refused, SourceError
 from rounds.files import Reader
+from rounds.limits import UNPACKED
 from rounds.manifest import Facts
 from rounds.sourced import S3
 
@@ -40,8 +41,11 @@ def land(source: S3, read: Reader, target: Path) -> None:
 
 def _download(source: S3, local: Path) -> None:
     store, key = _opened(source)
+    most = UNPACKED.bytes
     with local.open("wb") as file:
         for chunk in _chunks(source, store, key):
+            if file.tell() + len(chunk) > most:
+                raise Refused(f"{source.url} is {UNPACKED}. See what it holds.")
             file.write(chunk)
 
 

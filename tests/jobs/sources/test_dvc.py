@@ -79,3 +79,17 @@ def test_a_pointer_of_nonsense_is_refused(here: Checkout, warm: Warm, text: str)
 def test_a_pointer_that_is_no_text_is_refused(here: Checkout, warm: Warm) -> None:
     (here.root / "data/t.csv.dvc").write_bytes(b"\xff\xfe\x00")
     assert "is not a DVC pointer" in warm.run(here, "ingest", SOURCE="data/t.csv.dvc").sentence(2)
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../outside.csv", "link/outside.csv"])
+def test_a_pointer_stands_for_no_file_elsewhere(here: Checkout, warm: Warm, path: str) -> None:
+    (here.root / "outside.csv").write_bytes(TABLE)
+    (here.root / "data/link").symlink_to(here.root)
+    (here.root / "data/t.csv.dvc").write_text(f"outs:\n- {{md5: {MD5}, path: {path}}}\n", encoding="utf-8")
+    assert "outside its own folder" in warm.run(here, "ingest", SOURCE="data/t.csv.dvc").sentence(2)
+
+
+@pytest.mark.parametrize("md5", [f"{MD5}.dir", "../../../../outside.csv"])
+def test_a_pointer_without_a_digest_of_a_file_is_refused(here: Checkout, warm: Warm, md5: str) -> None:
+    (here.root / "data/t.csv.dvc").write_text(f"outs:\n- {{md5: {md5}, path: t.csv}}\n", encoding="utf-8")
+    assert "does not stand for one file" in warm.run(here, "ingest", SOURCE="data/t.csv.dvc").sentence(2)

@@ -1,0 +1,56 @@
+"""How large may become what is packed small: bounds against files that are made to fill a machine."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from dataclasses import dataclass
+
+from rounds.errors import Refused
+from rounds.words import size
+
+UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A number of bytes, with the setting that says another."""
+
+    setting: str
+    default: str
+
+    @property
+    def bytes(self) -> int:
+        text = os.environ.get(self.setting, "").strip() or self.default
+        found = re.fullmatch(r"(\d+) ?(kB|MB|GB)?", text)
+        if found is None or int(found[1]) == 0:
+            raise Refused(f"{self.setting} is '{text}'; want bytes above 0, such as {self.default}.")
+        return int(found[1]) * UNITS[found[2] or ""]
+
+    def __str__(self) -> str:
+        """`more than 10.0 GB (ROUNDS_UNPACKED sets this limit)`."""
+        return f"more than {size(self.bytes)} ({self.setting} sets this limit)"
+
+
+UNPACKED = Limit("ROUNDS_UNPACKED", "10 GB")  # of a table, on disk
+CELL = Limit("ROUNDS_CELL", "1 MB")  # of one value of a table
+PART = Limit("ROUNDS_PART", "500 MB")  # of one part of a journal, in memory
+
+
+class TooLarge(Exception):
+    """It would unpack to more than it may."""
+
+
+def unpack(packed: bytes, most: int) -> bytes:
+    """What gzip packed, if that is at most so many bytes: no more than these are ever held."""
+    content = b""
+    while packed:
+        reader = zlib.decompressobj(wbits=31)
+        content += reader.decompress(packed, most + 1 - len(content))
+        if len(content) > most:
+            raise TooLarge
+        if not reader.eof:
+            raise EOFError("the packed bytes end early")
+        packed = reader.unused_data.lstrip(b"\0")
+    return content
