@@ -35,7 +35,8 @@ from rounds.tracking import open_tracking
 from rounds.turns import Turn
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
-FORMULA = r"^[=+\-@\t\r]"
+# A formula at the start of a cell, or of what a spreadsheet takes for one: many split at semicolons and tabs too.
+FORMULA = r"(^|[;\t\r\n])([\s\"]*)([=+\-@＝＋－＠])"
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,9 @@ def whole(calls: pl.DataFrame, bad: pl.DataFrame, keys: list[str]) -> pl.DataFra
 
 
 def harmless(shown: pl.DataFrame) -> pl.DataFrame:
-    """An apostrophe before a text that a spreadsheet would take for a formula, as the service's page writes it."""
-    text = pl.col(pl.String)
-    return shown.with_columns(pl.when(text.str.contains(FORMULA)).then("'" + text).otherwise(text).name.keep())
+    """An apostrophe before what a spreadsheet would take for a formula, as the service's page writes it."""
+    text = pl.col(pl.String).str.replace_all(FORMULA, "${1}${2}'${3}")
+    return shown.with_columns(pl.when(text.str.contains(r"^[\t\r]")).then("'" + text).otherwise(text).name.keep())
 
 
 def records(

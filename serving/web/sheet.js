@@ -90,9 +90,17 @@ export function written(table) {
   return table.map((cells) => cells.map(cell).join(",") + "\r\n").join("");
 }
 
-// A spreadsheet must not take a patient's text for a formula.
+// A formula at the start of a cell, or of what a spreadsheet takes for one: many split at semicolons and tabs too.
+const FORMULA = /(^|[;\t\r\n])([\s"]*)([=+\-@＝＋－＠])/g;
+
+// A spreadsheet must not take a patient's text for a formula; `list.csv` is written by the same rule.
+function harmless(text) {
+  const marked = text.replace(FORMULA, "$1$2'$3");
+  return /^[\t\r]/.test(marked) ? `'${marked}` : marked;
+}
+
 function cell(given) {
   const text = given === null || given === undefined ? "" : String(given);
-  const safe = typeof given === "string" && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  const safe = typeof given === "string" ? harmless(text) : text;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -15,12 +15,14 @@ import pytest
 
 import problems
 from jobs.calling.incoming import known
+from jobs.score import harmless
 from rounds import bundle
 from rounds.decoding import tidy, value
 from rounds.journal import FIELDS, given, hidden, keyed
 from rounds.pasts import Pasts, sqlite
 from tests import tracked
 from tests.checkout import KNOBS, STEPS, Checkout, copied, lenient
+from tests.corpus.formulas import FORMULAS
 from tests.s3 import Server
 from tests.warm import Warm
 
@@ -232,6 +234,12 @@ def test_a_spreadsheet_finds_no_formula_in_the_list(ready: Checkout, warm: Warm,
     assert {f"'{one}" for one in wild} <= set(csv["patient_id"])
     cells = [cell for row in csv.rows() for cell in row if cell]
     assert not [cell for cell in cells if cell[0] in "=+-@\t\r"]
+
+
+@pytest.mark.parametrize(("text", "written"), FORMULAS)
+def test_a_formula_is_harmless_wherever_a_spreadsheet_splits(text: str, written: str) -> None:
+    found = harmless(pl.DataFrame({"patient_id": [text], "score": [-0.5]}))
+    assert found.rows() == [(written, -0.5)]
 
 
 @pytest.mark.docker

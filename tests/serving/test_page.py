@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from rounds.decoding import READERS
 from serving.keys import main as keys
+from tests.corpus.formulas import FORMULAS
 from tests.serving.browsing import APPOINTMENTS, CONTRAST, home, table, upload, uploaded
 from tests.serving.running import Clinic, Service
 
@@ -161,13 +162,19 @@ def test_text_of_a_file_is_text_and_never_markup(page: Page) -> None:
 
 
 def test_a_saved_list_holds_no_formula(page: Page, tmp_path: Path) -> None:
-    uploaded(page, 1, table({**APPOINTMENTS[0], "patient_id": "=1+1"}))
+    uploaded(page, 1, table({**APPOINTMENTS[0], "patient_id": "=1+1;=2"}))
     with page.expect_download() as saved:
         page.click("#save")
     saved.value.save_as(tmp_path / "list.csv")
     (row,) = csv.DictReader((tmp_path / "list.csv").read_text(encoding="utf-8-sig").splitlines())
-    assert row["patient_id"] == "'=1+1"
+    assert row["patient_id"] == "'=1+1;'=2"
     assert row["rank"] == "1"
+
+
+def test_a_formula_is_harmless_wherever_a_spreadsheet_splits(page: Page) -> None:
+    for text, written in FORMULAS:
+        saved = page.evaluate("async (text) => (await import('./web/sheet.js')).written([[text]])", text)
+        assert next(csv.reader([saved])) == [written]
 
 
 def test_an_empty_table_to_fill_is_one_that_can_be_uploaded(page: Page, tmp_path: Path) -> None:
