@@ -11,7 +11,7 @@ from rounds.errors import SourceError
 from rounds.files import Reader, Writer
 from rounds.manifest import Facts
 from rounds.settings import settings
-from rounds.sourced import Source
+from rounds.sourced import Journal, Simulate, Source
 from rounds.step import step
 
 
@@ -29,6 +29,12 @@ def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, tuple[Source, Facts]
         source = chosen(typed or usual, knobs.source)
     known = SOURCES[source.kind].fingerprint(source, read)
     return {"source": {"kind": source.kind, **known}}, (source, known)
+
+
+def sort_of_table(source: Source) -> str:
+    """What may be compared: a person's table wherever it lies, a simulated one, and what a journal goes on from."""
+    base = source.base if isinstance(source, Journal) else source
+    return "simulated" if isinstance(base, Simulate) else "given"
 
 
 @step(
@@ -49,6 +55,7 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     rows = landed.select(pl.len()).collect().item()
     return {
         "source": source.kind,
+        "table": sort_of_table(source),
         "rows": rows,
         "columns": len(landed.collect_schema()),
         **(found or {}),

@@ -51,16 +51,22 @@ def _none_lost(counts: rows.Counts, good: Path, bad: Path) -> None:
         raise RoundsError(f"{counts.rows} rows came in, {kept} went out and {apart} to quarantine: rows were lost.")
 
 
+def sorts(read: Reader) -> tuple[str, str]:
+    """What a good run is the last one of: of its sort of table, and of this very table."""
+    table = read.inputs["ingest"].content.files["table.parquet"]
+    return str(read.facts("ingest")["table"]), f"input-{table.sha256}"
+
+
 def last_good(read: Reader, _: Knobs) -> tuple[Facts, Path | None]:
-    """The profile of the last good run; for the same table again, the one that it was held against the first time."""
-    last = places.read(read.store, places.last_path(read.problem, "validate"))
-    if last is None:
-        return {}, None
-    if last.circumstances.read.inputs.get("ingest") == read.inputs["ingest"].content.digest():
-        known = last.circumstances.read.also.get("last_good")
-    else:
+    """The profile of the last good run on such a table; this very table again is held against what it was before."""
+    sort, same = (places.last_path(read.problem, "validate", of) for of in sorts(read))
+    if before := places.read(read.store, same):
+        known = before.circumstances.read.also.get("last_good")
+    elif last := places.read(read.store, sort):
         kept = last.content.files["profile.json"]
         known = {"profile": kept.sha256, "place": last.circumstances.places["profile.json"]}
+    else:
+        known = None
     # A profile that was pruned or altered is none: the run goes on without it, and its report says so.
     if known is None or read.store.digest(known["place"]) != known["profile"]:
         return {}, None
@@ -96,7 +102,7 @@ def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, last: Profile | None,
     return facts
 
 
-@step(reads=("ingest",), knobs=Knobs, also=last_good)
+@step(reads=("ingest",), knobs=Knobs, also=last_good, sorts=sorts)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     last = json.loads(read.also.read_text(encoding="utf-8")) if read.also else None
     return examine(read.table("ingest"), read.problem, knobs, last, write)

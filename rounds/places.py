@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from rounds import manifest
 from rounds.errors import StoreError
@@ -24,8 +25,9 @@ def key_path(problem: str, step: str, key: str) -> str:
     return f"{problem}/.index/{step}/{key}.json"
 
 
-def last_path(problem: str, step: str) -> str:
-    return f"{problem}/.index/{step}/last.json"
+def last_path(problem: str, step: str, of: str = "") -> str:
+    """The last good work of a step; `of` says of which sort, such as `table` or `input-<digest>`."""
+    return f"{problem}/.index/{step}/last{of and '-'}{of}.json"
 
 
 def read(store: Store, path: str) -> Manifest | None:
@@ -38,8 +40,11 @@ def going_path(problem: str, prune: str) -> str:
     return f"{problem}/.index/going/{prune}.json"
 
 
-def publish(store: Store, done: Manifest) -> None:
-    """Make a step's result known: its own manifest first, then the index; refused work is never found again."""
+def publish(store: Store, done: Manifest, sorts: Iterable[str] = ()) -> None:
+    """Make a step's result known: its own manifest first, then the index; refused work is never found again.
+
+    `sorts` name what else it is the last good work of.
+    """
     raw = done.to_json()
     store.write(manifest_path(done.problem, done.run, done.step), raw)
     # A prune says first what goes and then looks who needs it: one of us two sees the other.
@@ -49,7 +54,8 @@ def publish(store: Store, done: Manifest) -> None:
     if done.content.verdict == "refused":
         return
     store.write(key_path(done.problem, done.step, done.circumstances.read.key()), raw)
-    store.write(last_path(done.problem, done.step), raw)
+    for sort in ("", *sorts):
+        store.write(last_path(done.problem, done.step, sort), raw)
 
 
 def going(store: Store, problem: str) -> frozenset[str]:

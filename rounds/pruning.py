@@ -96,7 +96,7 @@ def _entries(store: Store, found: Iterable[Object]) -> dict[str, set[str]]:
     """The index: the places that each key leads to; one that cannot be read leads nowhere."""
     entries: dict[str, set[str]] = {}
     for each in found:
-        if fullmatch(r"[^/]+/\.index/[^/]+/[0-9a-f]{64}\.json", each.path):
+        if fullmatch(r"[^/]+/\.index/[^/]+/(last-input-)?[0-9a-f]{64}\.json", each.path):
             try:
                 done = places.read(store, each.path)
             except StoreError:
@@ -113,7 +113,7 @@ def _wanted(store: Store, problem: str, runs: Iterable[Run], found: Iterable[Obj
 
 
 # The last good work of each step, and what each version in the registry is made of.
-_LASTING = r"[^/]+/(\.index/[^/]+/last|\.registry/bundles/[0-9a-f]{64})\.json"
+_LASTING = r"[^/]+/(\.index/[^/]+/last(-[a-z]+)?|\.registry/bundles/[0-9a-f]{64})\.json"
 
 
 def _places(done: Manifest) -> set[str]:

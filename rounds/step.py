@@ -29,6 +29,7 @@ from rounds.manifest import (
     Verdict,
 )
 from rounds.names import safe
+from rounds.private import keep_private
 from rounds.scratch import scratch
 from rounds.settings import ROOT, settings
 from rounds.store import Store, open_store
@@ -49,6 +50,7 @@ def step(
     options: Mapping[str, str] | None = None,
     reuse: bool = True,
     mirror: bool = False,
+    sorts: Callable[[Reader], tuple[str, ...]] = lambda _: (),
 ) -> Callable[[Callable[[Reader, Writer, K], Facts]], Step[K]]:
     """Make a step of `main(read, write, knobs)`.
 
@@ -56,8 +58,9 @@ def step(
     The fields of `knobs` are the sections of problem.yaml that it may read, `modules` the problem's own modules,
     `also` whatever else decides the result (its first answer is part of the key, its second becomes `read.also`).
     A step without `reuse` looks at the world every time; one with `mirror` shows in MLflow what it did.
+    `sorts` name what the step's result is the last good one of, besides of all.
     """
-    return lambda main: Step(main, reads, knobs, modules, also, dict(options or {}), reuse, mirror)
+    return lambda main: Step(main, reads, knobs, modules, also, dict(options or {}), reuse, mirror, sorts)
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Step(Generic[K]):
     options: dict[str, str]
     reuse: bool
     mirror: bool
+    sorts: Callable[[Reader], tuple[str, ...]]
 
     @property
     def name(self) -> str:
@@ -77,6 +81,7 @@ class Step(Generic[K]):
 
     def command(self) -> None:
         """`python -m jobs.<step>`: run, and leave with the exit code that says how it went."""
+        keep_private()
         arguments = self._arguments(sys.argv[1:])
         log.start(self.name, arguments["run"], settings().log)
         signal.signal(signal.SIGTERM, _stop)
@@ -136,7 +141,7 @@ class Step(Generic[K]):
             if self.reuse and not force and refusal is None:
                 done = places.finished(store, problem, run, self.name, ingredients.key())
                 if done is not None:
-                    return self._again(store, done, run, started)
+                    return self._again(read, done, run, started)
             read = dataclasses.replace(read, also=value)
             return self._work(read, knobs, ingredients, force, started, refusal)
 
@@ -174,7 +179,7 @@ class Step(Generic[K]):
             also=extra,
         )
 
-    def _again(self, store: Store, done: Manifest, run: str, started: float) -> int:
+    def _again(self, read: Reader, done: Manifest, run: str, started: float) -> int:
         origin = done.circumstances.same_as or done.run
         reason = f"same as run {origin}, nothing changed"
         circumstances = done.circumstances.model_copy(
@@ -185,7 +190,8 @@ class Step(Generic[K]):
                 "seconds": _since(started),
             }
         )
-        places.publish(store, done.model_copy(update={"run": run, "circumstances": circumstances}))
+        again = done.model_copy(update={"run": run, "circumstances": circumstances})
+        places.publish(read.store, again, self.sorts(read))
         log.say(reason)
         return NOT_ASKED if done.content.verdict == "skipped" else DONE
 
@@ -229,7 +235,7 @@ class Step(Generic[K]):
             content=content,
             circumstances=circumstances,
         )
-        places.publish(read.store, made)
+        places.publish(read.store, made, self.sorts(read))
         if self.mirror and verdict != "skipped":
             self._show(read, ending)
         if ending is not None:

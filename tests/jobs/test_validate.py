@@ -177,6 +177,36 @@ def test_a_run_is_held_against_the_last_good_one(unchanged: Checkout, warm: Warm
     assert checkout.content("validate", "c")["facts"]["warnings"] == []
 
 
+def test_like_is_held_against_like(unchanged: Checkout, warm: Warm, tmp_path: Path) -> None:
+    """A person's table is not held against a simulated one, and the demo is the same whatever ran between."""
+    checkout = unchanged.at(tmp_path)
+    older = sound().with_columns((pl.col(AGE).cast(pl.Int64) // 2 + 60).cast(pl.String).alias(AGE))
+    sound().write_csv(tmp_path / "then.csv")
+    older.write_csv(tmp_path / "now.csv")
+    sources = {"demo": "", "then": "then.csv", "again": "", "now": "now.csv", "journaled": "journal:", "third": ""}
+    for run, name in sources.items():
+        source = str(tmp_path / name) if name.endswith(".csv") else name
+        for step in ("ingest", "validate"):
+            ended = warm.run(checkout, step, run, SOURCE=source, JOURNAL_KEY="k" * 32)
+            assert ended.code == 0, ended.text
+    warnings = {run: len(checkout.content("validate", run)["facts"]["warnings"]) for run in sources}
+    assert warnings == {"demo": 0, "then": 0, "again": 0, "now": 1, "journaled": 0, "third": 0}
+    for run in ("again", "third"):
+        assert checkout.why("validate", run) == ["same as run demo, nothing changed"]
+
+
+def test_a_table_is_the_same_wherever_it_lies(unchanged: Checkout, warm: Warm, tmp_path: Path) -> None:
+    checkout = unchanged.at(tmp_path)
+    older = sound().with_columns((pl.col(AGE).cast(pl.Int64) // 2 + 60).cast(pl.String).alias(AGE))
+    sound().write_csv(tmp_path / "then.csv")
+    older.write_csv(tmp_path / "now.csv")
+    older.write_parquet(tmp_path / "now.parquet")
+    for run, name in (("a", "then.csv"), ("b", "now.csv"), ("c", "now.parquet")):
+        for step in ("ingest", "validate"):
+            assert warm.run(checkout, step, run, SOURCE=str(tmp_path / name)).code == 0
+    assert len(checkout.content("validate", "c")["facts"]["warnings"]) == 1
+
+
 def test_all_rows_stream(tmp_path: Path) -> None:
     """No part of the work on every row may hold a whole column: the table may be larger than memory."""
     described = problems.problem("noshow")
