@@ -174,6 +174,7 @@ def main() -> int:
     verb = given.pop("verb")
     for ending in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(ending, signal.default_int_handler)  # whoever ends us ends what we started
+    environment.keep_private()
     try:
         if verb == "train":
             return train(given.pop("problem"), given)

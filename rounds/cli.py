@@ -18,6 +18,7 @@ from rounds import comparison, inventory, places, pruning, views, words
 from rounds.errors import CRASHED, DONE, RoundsError, StoreError
 from rounds.files import fetch
 from rounds.manifest import Manifest
+from rounds.private import kept_private
 from rounds.releases import mirror, models, promote, rollback
 from rounds.settings import ROOT, settings
 from rounds.store import Store, open_store, sha256
@@ -35,7 +36,8 @@ WORDS = {
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
-        arguments.verb(_store(), arguments)
+        with kept_private():
+            arguments.verb(_store(), arguments)
         sys.stdout.flush()
     except RoundsError as error:
         print(f"rounds: {error}", file=sys.stderr)

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from rounds.errors import Refused, RegistryError
 from rounds.faults import point
+from rounds.private import keep_private
 from rounds.settings import settings
 
 SQLITE = "sqlite:///"
@@ -190,4 +191,5 @@ def _shown(url: str) -> str:
 
 
 if __name__ == "__main__":
+    keep_private()
     open_tracking()

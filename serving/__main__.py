@@ -17,6 +17,7 @@ import uvicorn
 
 from rounds import log
 from rounds.errors import RoundsError
+from rounds.private import keep_private
 from serving.app import create_app
 from serving.connections import connections
 from serving.settings import read
@@ -110,6 +111,7 @@ def thrifty() -> None:
 
 
 def main() -> int:
+    keep_private()
     thrifty()
     log.start("serving", "", "text")
     try:

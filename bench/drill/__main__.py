@@ -20,12 +20,14 @@ from bench.drill.weeks import Drill
 from bench.drill.world import world
 from problems import problem
 from rounds.errors import RoundsError
+from rounds.private import keep_private
 from rounds.settings import ROOT
 
 Tell = Callable[[str], None]
 
 
 def main() -> int:
+    keep_private()
     given = arguments()
     place = Path(given.folder).absolute()
     if given.again:

@@ -38,6 +38,20 @@ def uv() -> Path:
     return folder / "bin" / "uv"
 
 
+def close() -> None:
+    """Let no other account into `.rounds`: so all that lies under it is closed, however much that is."""
+    HOME.mkdir(exist_ok=True)
+    if HOME.stat().st_mode & 0o077:
+        with contextlib.suppress(PermissionError):  # another account's checkout, and its business
+            HOME.chmod(0o700)
+
+
+def keep_private() -> None:
+    """The same, and what this process or a child of it writes elsewhere is for its own account alone."""
+    close()
+    os.umask(0o077)
+
+
 def once(folder: Path, wanted: list[str], make: Callable[[int, list[str]], None]) -> None:
     """Make a folder, unless its mark says that it is whole and made from what is wanted; one maker at a time.
 
@@ -140,6 +154,7 @@ def main(words: list[str]) -> None:
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         found = ".".join(str(part) for part in sys.version_info[:3])
         sys.exit(f"python3 is {found}; want 3.11, 3.12 or 3.13. Name one: make ... PYTHON=python3.13")
+    close()
     try:
         folders = [python(group).parent for group in groups]
     except NotMade as error:

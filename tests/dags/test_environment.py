@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -140,3 +141,20 @@ def test_an_environment_holds_nothing_of_another(group: str, unwanted: str) -> N
     python = environment.python(group)
     done = subprocess.run([python, "-c", f"import {unwanted}"], cwd=ROOT, capture_output=True, text=True)
     assert f"ModuleNotFoundError: No module named '{unwanted}'" in done.stderr
+
+
+def test_other_accounts_are_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lay there before is closed by its top folder; what is written elsewhere is closed by itself."""
+    home = tmp_path / ".rounds"
+    (home / "store").mkdir(parents=True)
+    home.chmod(0o755)
+    monkeypatch.setattr(environment, "HOME", home)
+    environment.close()
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    before = os.umask(0o022)
+    try:
+        environment.keep_private()
+        (tmp_path / "a log").touch()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a log").stat().st_mode) == 0o600
