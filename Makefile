@@ -59,11 +59,16 @@ setup: ## make every environment; the command `rounds` is then in .rounds/bin
 cluster-train: ## the same, each step a pod on the cluster that KUBECONFIG names; STORE and MLFLOW_TRACKING_URI as pods see them
 	@LAUNCH=kubernetes $(MAKE) train
 
-up: images ## the whole system in Docker: Postgres, a store, MLflow, Airflow
-	@$(PYTHON) images/passwords.py --fits .env
-	@$(PYTHON) images/passwords.py .env TAG="$(TAG)" REGISTRY="$(REGISTRY)"
+# What the images are labelled with.
+images up: export REPOSITORY = $(shell git remote get-url origin 2>/dev/null | sed 's|//[^/]*@|//|')
+images up: export REVISION = $(shell git rev-parse HEAD 2>/dev/null)
+images up: export VERSION = $(shell git describe --tags --always --dirty 2>/dev/null)
+
+up: ## the whole system in Docker, built from this checkout: Postgres, a store, MLflow, Airflow, the service
 	@docker compose up --detach --wait --remove-orphans
-	@$(PYTHON) images/passwords.py --tell .env
+	@for each in airflow:8080 mlflow:5000 serving:8000 prometheus:9090 grafana:3000; do \
+		address="$$(docker compose port "$${each%:*}" "$${each#*:}" 2>/dev/null)" && echo "$${each%:*}: http://$$address"; done; \
+	echo "passwords and keys: docker compose run --rm secrets show"
 
 down: ## stop what `make up` started; its data stays
 	@docker compose stop
@@ -74,13 +79,9 @@ sweep: ## remove containers of steps that nobody waits for any more; the next st
 	@$(IN) airflow -- sh -c 'cd dags && exec python -m launch.janitor'
 
 images: export BUILDX_NO_DEFAULT_ATTESTATIONS = 1 # they hold the time, and a second build would differ
-images: export UV = $(shell sed -n 's/^UV = "\(.*\)"/\1/p' dags/launch/environment.py)
-images: export REPOSITORY = $(shell git remote get-url origin 2>/dev/null | sed 's|//[^/]*@|//|')
-images: export REVISION = $(shell git rev-parse HEAD 2>/dev/null)
-images: export VERSION = $(shell git describe --tags --always --dirty 2>/dev/null)
 images: ## build every image, tagged with the commit: REGISTRY= TAG= PUSH=1
 	@test -n "$$TAG" || { echo "TAG is empty, and git knows no commit here. Name one: make images TAG=mine"; exit 2; }
-	@docker buildx bake -f docker-bake.hcl
+	@docker buildx bake -f docker-compose.yml $(if $(PUSH),--push,--load)
 
 chart: export RELEASE = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 chart: ## package the service's chart for the images of this commit, with helm, into .rounds/charts: TAG=
@@ -101,7 +102,7 @@ check: ## lint, format and types
 	@$(IN) dev -- mypy --strict rounds problems jobs serving
 	@MYPYPATH=dags $(IN) dev -- mypy --strict --python-executable .rounds/envs/airflow/bin/python \
 		--disable-error-code import-untyped dags
-	@$(IN) dev -- shellcheck .ci/run images/base/groups images/base/packages images/airflow/entrypoint images/airflow/settle.sh
+	@$(IN) dev -- shellcheck .ci/run images/base/groups images/base/packages images/airflow/entrypoint images/airflow/*.sh
 	@if command -v actionlint >/dev/null; then actionlint; fi
 	@$(if $(wildcard .github/workflows/*),$(IN) dev -- zizmor --offline --quiet .github/workflows)
 

@@ -1,4 +1,4 @@
-"""The whole system in Docker under a name of its own, as `make up` starts it, and its doors for a test."""
+"""The whole system in Docker under a name of its own, as `docker compose up` starts it, and its doors for a test."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 import os
 import secrets
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.checkout import ROOT
 from tests.ports import free
 
 SETTINGS = ("REGISTRY", "TAG")
+PORTS = ("AIRFLOW_PORT", "MLFLOW_PORT", "SERVING_PORT", "STORE_PORT")
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,30 @@ class System:
         assert done.returncode == 0 or not check, done.stdout[-2000:] + done.stderr[-4000:]
         return done
 
+    def up(self, *services: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Start it from the images that `make images` built."""
+        return self.compose("up", "--no-build", "--detach", "--wait", *services, check=check)
+
     def container(self, service: str) -> str:
         return self.compose("ps", "--quiet", service).stdout.strip()
 
-    @property
+    def secret(self, service: str, name: str) -> str:
+        """What a running service holds under that name."""
+        return self.compose("exec", "--no-TTY", service, "cat", f"/run/secrets/{name}").stdout.strip()
+
+    @cached_property
     def settings(self) -> dict[str, str]:
-        return dict(line.split("=", 1) for line in self.env.read_text().splitlines())
+        """The ports, and what a person is shown."""
+        shown = self.compose("run", "--rm", "--no-TTY", "secrets", "show").stdout
+        lines = [*self.env.read_text().splitlines(), *shown.splitlines()]
+        return dict(line.split("=", 1) for line in lines)
 
     @property
     def store(self) -> dict[str, str]:
-        """The environment of whoever reads its store from this machine."""
+        """The environment of a person who reads its store and registry from this machine."""
+        shown = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
         return {
-            "AWS_ACCESS_KEY_ID": "rounds",
-            "AWS_SECRET_ACCESS_KEY": self.settings["STORE_PASSWORD"],
+            **{name: self.settings[name] for name in shown},
             "AWS_REGION": "us-east-1",
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.settings['STORE_PORT']}",
             "AWS_ALLOW_HTTP": "true",
@@ -69,8 +81,8 @@ class System:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
-    def login(self, password: str = "") -> str:
-        words = {"username": "admin", "password": password or self.settings["AIRFLOW_PASSWORD"]}
+    def login(self, password: str = "", user: str = "admin") -> str:
+        words = {"username": user, "password": password or self.settings["AIRFLOW_PASSWORD"]}
         return str(self.ask("POST", "/auth/token", words)["access_token"])
 
     def ended(self, dag: str, run: str, token: str, seconds: float = 900) -> str:
@@ -98,11 +110,11 @@ class System:
 def system(folder: Path) -> Iterator[System]:
     """Up from nothing; gone, with its data, afterwards."""
     made = System(f"rounds-{secrets.token_hex(4)}", folder / ".env", folder / "override.yml")
-    words = [f"{name}={os.environ[name]}" for name in SETTINGS if name in os.environ]
-    words += [f"{name}={free()}" for name in ("AIRFLOW_PORT", "MLFLOW_PORT", "SERVING_PORT", "STORE_PORT")]
-    subprocess.run([sys.executable, ROOT / "images/passwords.py", made.env, *words], check=True)
+    lines = [f"{name}={os.environ[name]}" for name in SETTINGS if name in os.environ]
+    lines += [f"{name}={free()}" for name in PORTS]
+    made.env.write_text("".join(f"{line}\n" for line in lines))
     try:
-        made.compose("up", "--detach", "--wait")
+        made.up()
         yield made
     finally:
         made.compose("stop", "--timeout", "5", check=False)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.docker
 
 PARTS = (
     "Makefile",
-    "docker-bake.hcl",
+    "docker-compose.yml",
     ".dockerignore",
     "pyproject.toml",
     "uv.lock",

@@ -146,7 +146,7 @@ def test_the_configuration_is_one(promtool: str, tmp_path: Path) -> None:
     text = (ROOT / "monitoring/prometheus.yml").read_text(encoding="utf-8")
     (tmp_path / "rules.yml").write_bytes(RULES.read_bytes())
     (tmp_path / "key").touch()
-    (tmp_path / "prometheus.yml").write_text(text.replace("/etc/prometheus/serving-key", str(tmp_path / "key")))
+    (tmp_path / "prometheus.yml").write_text(text.replace("/run/secrets/serving-key", str(tmp_path / "key")))
     command = [promtool, "check", "config", str(tmp_path / "prometheus.yml")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
