@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from tests.composed import System
 from tests.serving.running import ONE
 
 DAG = "train_noshow"
+RUNNING = ("airflow", "dag-processor", "mlflow", "postgres", "scheduler", "serving", "store", "triggerer")
 pytestmark = pytest.mark.docker
 SHOWN = """
 services:
@@ -86,6 +89,144 @@ def test_nothing_listens_to_other_machines(system: System) -> None:
         ports = inspected(system.container(service))["NetworkSettings"]["Ports"]
         hosts = {bound["HostIp"] for found in ports.values() for bound in found or []}
         assert hosts <= {"127.0.0.1"}, service
+
+
+def test_each_service_sees_only_the_secrets_that_it_uses(system: System) -> None:
+    seen = {}
+    for service in RUNNING:
+        listed = system.compose("exec", "--no-TTY", "--user", "0", service, "ls", "/run/secrets").stdout
+        seen[service] = set(listed.split())
+    assert {service for service, names in seen.items() if "JOURNAL_KEY" in names} == {"scheduler", "serving"}
+    assert {service for service, names in seen.items() if "signing-key.pem" in names} == {"scheduler"}
+    secrets = {value for name, value in system.settings.items() if name.endswith(("PASSWORD", "KEY"))}
+    for service in RUNNING:
+        environment = inspected(system.container(service))["Config"]["Env"]
+        assert not [line for line in environment if line.split("=", 1)[1] in secrets], service
+
+
+def mlflow(system: System, user: str, password: str, path: str, body: Any = None) -> int:
+    """The status with which MLflow answers."""
+    login = base64.b64encode(f"{user}:{password}".encode()).decode()
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{system.settings['MLFLOW_PORT']}/api/2.0/mlflow/{path}",
+        data=None if body is None else json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"} | ({"Authorization": f"Basic {login}"} if user else {}),
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_mlflow_refuses_who_has_no_password_and_the_service_may_only_read(system: System) -> None:
+    models, make = "registered-models/search", "registered-models/create"
+    assert mlflow(system, "", "", models) == 401
+    assert mlflow(system, "admin", "password1234", models) == 401
+    assert mlflow(system, "serving", "wrong", models) == 401
+    assert mlflow(system, "", "", make, {"name": "planted"}) == 401
+    serving = system.secret("serving", "MLFLOW_TRACKING_PASSWORD")
+    assert mlflow(system, "serving", serving, models) == 200
+    assert mlflow(system, "serving", serving, make, {"name": "planted"}) == 403
+    assert mlflow(system, "serving", serving, "experiments/create", {"name": "planted"}) == 403
+    steps = system.secret("scheduler", "MLFLOW_TRACKING_PASSWORD")
+    assert mlflow(system, "steps", steps, "users/list") == 403
+    admin = system.settings["MLFLOW_TRACKING_PASSWORD"]
+    assert mlflow(system, "admin", admin, "users/list") == 200
+
+
+def airflow(system: System, token: str, method: str, path: str, body: Any = None) -> int:
+    """The status with which Airflow answers."""
+    try:
+        system.ask(method, f"/api/v2/{path}", body, token)
+    except urllib.error.HTTPError as error:
+        return error.code
+    return 200
+
+
+def test_the_service_s_user_of_airflow_can_start_that_training_and_nothing_else(system: System, token: str) -> None:
+    password = system.secret("serving", "AIRFLOW_PASSWORD")
+    assert password != system.settings["AIRFLOW_PASSWORD"]
+    own = system.login(password, "serving")
+    runs = f"dags/{DAG}/dagRuns"
+    for path in (f"dags/{DAG}", f"{runs}?state=running", f"{runs}/none"):
+        assert airflow(system, own, "GET", path) in {200, 404}, path
+    started = {"logical_date": None, "conf": {"run": "refused", "source": "nowhere/at/all.csv"}}
+    run = system.ask("POST", f"/api/v2/{runs}", started, own)["dag_run_id"]
+    assert airflow(system, own, "DELETE", f"{runs}/{run}") == 403
+    others = ("score_noshow", "publish_noshow", "watch_noshow")
+    there = {dag["dag_id"] for dag in system.ask("GET", "/api/v2/dags", token=token)["dags"]}
+    assert set(others) <= there
+    for dag in others:
+        assert airflow(system, own, "GET", f"dags/{dag}") == 403
+        assert airflow(system, own, "POST", f"dags/{dag}/dagRuns", {"logical_date": None}) == 403
+        assert airflow(system, own, "PATCH", f"dags/{dag}", {"is_paused": False}) == 403
+    for path in ("connections", "variables", "pools", "config", "eventLogs", "importErrors", "jobs"):
+        assert airflow(system, own, "GET", path) == 403, path
+    assert airflow(system, own, "POST", "variables", {"key": "a", "value": "b"}) == 403
+    assert system.ended(DAG, run, token) == "failed", "its source is not there"
+
+
+def bucket_status(system: System, user: str, secret: str, path: str, write: bool) -> str:
+    """What the store answers to a user of that name."""
+    import obstore
+    from obstore.exceptions import BaseError
+    from obstore.store import S3Store
+
+    bucket, _, key = path.partition("/")
+    port = system.settings["STORE_PORT"]
+    store = S3Store(
+        bucket,
+        endpoint=f"http://127.0.0.1:{port}",
+        region="us-east-1",
+        access_key_id=user,
+        secret_access_key=secret,
+        client_options={"allow_http": True},
+    )
+    try:
+        if write:
+            obstore.put(store, key, b"x")
+        else:
+            obstore.get(store, key)
+    except FileNotFoundError:
+        return "allowed"
+    except (BaseError, PermissionError) as error:
+        assert "AccessDenied" in str(error), error
+        return "refused"
+    return "allowed"
+
+
+@pytest.mark.parametrize(
+    ("service", "user", "reads", "writes", "refused"),
+    [
+        ("mlflow", "mlflow", ["mlflow/1/a"], ["mlflow/1/a"], ["rounds/store/noshow/a"]),
+        (
+            "airflow",
+            "logs",
+            ["rounds/store/.logs/a"],
+            ["rounds/store/.logs/a"],
+            ["rounds/store/noshow/a", "mlflow/1/a"],
+        ),
+        ("scheduler", "steps", ["rounds/store/none/a"], ["rounds/store/none/a"], ["rounds/other", "mlflow/1/a"]),
+        (
+            "serving",
+            "serving",
+            ["rounds/store/none/a"],
+            ["rounds/store/none/.journal/a", "rounds/store/none/.outcomes/a", "rounds/store/none/.retrains/a"],
+            ["rounds/store/none/a", "rounds/store/none/.registry/snapshot.json", "rounds/store/.logs/a", "mlflow/1/a"],
+        ),
+    ],
+)
+def test_each_user_of_the_store_reaches_its_own_part(
+    system: System, service: str, user: str, reads: list[str], writes: list[str], refused: list[str]
+) -> None:
+    secret = system.secret(service, "AWS_SECRET_ACCESS_KEY")
+    assert {path: bucket_status(system, user, secret, path, False) for path in reads} == dict.fromkeys(reads, "allowed")
+    assert {path: bucket_status(system, user, secret, path, True) for path in writes} == dict.fromkeys(
+        writes, "allowed"
+    )
+    written = {path: bucket_status(system, user, secret, path, True) for path in refused}
+    assert written == dict.fromkeys(refused, "refused")
 
 
 @pytest.mark.data_safety
@@ -160,3 +301,15 @@ def by_itself(system: System, token: str) -> str:
             return str(found[0]["dag_run_id"])
         time.sleep(1)
     raise AssertionError("the schedule started no run")
+
+
+def test_down_and_up_again_keeps_everything(system: System, token: str, in_processes: Any) -> None:
+    before = dict(system.settings)
+    system.compose("down", "--timeout", "60")
+    system.up()
+    vars(system).pop("settings")
+    assert system.settings == before
+    word = system.login()
+    states = {run["dag_run_id"] for run in system.ask("GET", f"/api/v2/dags/{DAG}/dagRuns", token=word)["dag_runs"]}
+    assert len(states) >= 2
+    test_the_service_answers_from_the_champion_of_that_run(system, word, in_processes)
