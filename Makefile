@@ -102,7 +102,7 @@ check: ## lint, format and types
 	@$(IN) dev -- mypy --strict rounds problems jobs serving
 	@MYPYPATH=dags $(IN) dev -- mypy --strict --python-executable .rounds/envs/airflow/bin/python \
 		--disable-error-code import-untyped dags
-	@$(IN) dev -- shellcheck .ci/run images/base/groups images/base/packages images/airflow/entrypoint images/airflow/*.sh
+	@$(IN) dev -- shellcheck .ci/run images/base/groups images/base/packages images/airflow/entrypoint images/airflow/*.sh images/postgres/*.sh
 	@if command -v actionlint >/dev/null; then actionlint; fi
 	@$(if $(wildcard .github/workflows/*),$(IN) dev -- zizmor --offline --quiet .github/workflows)
 
