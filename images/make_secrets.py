@@ -137,7 +137,7 @@ def folders(made: dict[str, str]) -> dict[str, tuple[int | None, dict[str, str]]
                 "AWS_SECRET_ACCESS_KEY": made["store-steps"],
                 "JOURNAL_KEY": made["journal"],
                 "MLFLOW_TRACKING_PASSWORD": made["mlflow-steps"],
-                "signing-key.pem": made["signing"],
+                "signing-key.pem": f"{made['signing']}\n",
                 "verify-keys/1.pem": public_key,
             },
         ),
@@ -181,7 +181,7 @@ def caller_keys(made: dict[str, str]) -> str:
     path = SECRETS / "serving" / "keys"
     known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     added = [line for line in known if json.loads(line)["name"] not in plain]
-    return "\n".join([*lines, *added])
+    return "".join(f"{line}\n" for line in [*lines, *added])
 
 
 def run_openssl(*arguments: str, text: str = "") -> str:
@@ -224,12 +224,12 @@ def write_folder(folder: Path, uid: int | None, files: dict[str, str]) -> None:
 
 
 def write_file(path: Path, content: str, mode: int, uid: int | None) -> None:
-    """Put the file there whole; a reader never sees a half of it."""
+    """Put the file there whole; a reader never sees a half of it. Airflow takes a newline for a part of a password."""
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
     descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"{content.strip()}\n")
+        file.write(content)
     os.chown(new, uid or 0, 0)
     new.chmod(mode)
     new.replace(path)
