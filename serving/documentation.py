@@ -132,14 +132,8 @@ def _asked(state: State) -> dict[str, Any]:
     told = {"id": ID, **model, "probability": 0.412, "band": "high", "reasons": [reasons]}
     asked = {"type": "object", "required": ["id"], "additionalProperties": False, "properties": {"id": _TEXT}}
     predict = _post("predict", "Predict one appointment or many", body, {"appointments": [example]}, PREDICTED, answer)
-    explained = _post(
-        "explain",
-        "Why a prediction on record came out as it did: its strongest SHAP values",
-        asked,
-        {"id": ID},
-        EXPLANATION,
-        told,
-    )
+    why = "Why a prediction on record came out as it did (SHAP)"
+    explained = _post("explain", why, asked, {"id": ID}, EXPLANATION, told)
     predict["parameters"] = [explain]
     explained["responses"]["404"] = _failed(404, "No prediction of this id is on record here, or not its model")
     return {"/predict": {"post": predict}, "/explain": {"post": explained}}

@@ -83,7 +83,7 @@ def predictions(state: State, limit: int = FEW) -> Facts:
         "days": state.metrics.days(),
         "newest": state.newest.predictions(limit),
         "collected": None if found is None else {name: found.get(name) for name in kept},
-        "says": [] if found else ["No journal was collected yet; these are the predictions of this process alone."],
+        "says": [] if found else ["No journal was collected yet; the counts are of this process alone."],
     }
 
 

@@ -141,9 +141,11 @@ def kept(store: Store, done: Manifest, cache: Path) -> Path:
         cache.mkdir(parents=True, exist_ok=True)
         half = cache / f".{uuid.uuid4().hex}"
         half.mkdir()
-        shutil.copyfile(fetch(store, done, FILE, half), half / "whole")
-        (half / "whole").replace(local)
-        shutil.rmtree(half)
+        try:
+            shutil.copyfile(fetch(store, done, FILE, half), half / "whole")
+            (half / "whole").replace(local)
+        finally:
+            shutil.rmtree(half, ignore_errors=True)
     return local
 
 

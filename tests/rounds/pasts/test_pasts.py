@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from rounds import tables
 from rounds.decoding import tidy, value
-from rounds.errors import Refused
+from rounds.errors import Refused, RoundsError
 from rounds.history import NOTHING, Past
 from rounds.history import past as plain
 from rounds.knobs import Problem
@@ -238,6 +238,17 @@ def test_a_copy_that_is_removed_while_it_is_opened_is_fetched_again(tmp_path: Pa
     monkeypatch.setattr(copies, "hold", late)
     assert open_pasts("", shelf.store, "noshow", cache).as_of == "2026-03-10"
     assert removed
+
+
+def test_a_download_that_fails_leaves_no_half(tmp_path: Path) -> None:
+    shelf, cache = Shelf(tmp_path / "store"), tmp_path / "cache"
+    put(shelf, tmp_path, "one", "2026-03-10", 1)
+    for path in (tmp_path / "store").rglob("history.*.sqlite"):
+        path.write_bytes(b"altered")
+    for _ in range(3):
+        with pytest.raises(RoundsError):
+            open_pasts("", shelf.store, "noshow", cache)
+    assert [path.name for path in cache.iterdir()] == ["noshow-publish.json"]
 
 
 def test_histories_that_are_open_are_read_although_their_file_is_removed(tmp_path: Path) -> None:
