@@ -40,7 +40,7 @@ def caller(body: bytes, ends: float, late: list[float], failed: list[str]) -> No
         time.sleep(max(0.0, due - time.perf_counter()))
         begun = time.perf_counter()
         try:
-            connection.request("POST", "/predict", body)
+            connection.request("POST", "/predict", body, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             answer.read()
             if answer.status != 200:

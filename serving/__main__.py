@@ -126,7 +126,7 @@ def main() -> int:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=connections(settings.connections, settings.head_seconds),
+        http=connections(settings.connections, settings.head_seconds, settings.answer_seconds),
         ws="none",
         lifespan="on",
         access_log=False,

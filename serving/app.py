@@ -32,7 +32,8 @@ def create_app(settings: Settings) -> Gate:
         state.stop()
 
     title = f"Rounds: {state.problem.title}"
-    app = FastAPI(title=title, lifespan=life, docs_url=None, redoc_url=None, openapi_url=None)
+    # A redirect would send the caller to the Host that it named itself.
+    app = FastAPI(title=title, lifespan=life, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(404, _not_found)
     app.add_exception_handler(Exception, _unforeseen)  # it is raised again, and the gate says it to the log
@@ -80,13 +81,15 @@ def _facts(app: FastAPI, state: State) -> None:
 
 
 def _pages(app: FastAPI, state: State) -> None:
+    documents = documentation.Documents(app, state)
+
     @app.get("/openapi.json", include_in_schema=False)
-    async def described() -> JSONResponse:
-        return JSONResponse(documentation.described(app, state))
+    async def described() -> Response:
+        return Response((await documents.read()).openapi, media_type="application/json")
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse(documentation.page(documentation.described(app, state)))
+        return HTMLResponse((await documents.read()).page)
 
     if WEB.is_dir():
         app.mount("/web", StaticFiles(directory=WEB), name="web")

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 import numpy as np
@@ -14,19 +13,17 @@ import numpy as np
 from rounds import log
 from rounds.bundle import Bundle, load
 from rounds.errors import Refused, StoreError
-from serving.inputs import FAULTS, Wrong, fault
-from serving.limits import BUSY, Problem
+from serving.bodies import Malformed, Part, cut, groups, refuse, repeated_in, surely_once
+from serving.inputs import FAULTS, Wrong
+from serving.limits import BUSY, Body, Content, Problem
 from serving.models import Live
-from serving.predict import Prediction, Question, Told
+from serving.predict import LINES, Prediction, Question, Told
+from serving.queries import wants_reasons
 from serving.state import State
 
+KEPT = 20_000  # rows that stay decoded between their check and their answer; more are decoded twice, to hold less
 EXPLAINED = 1000  # rows of one request whose reasons may be asked for
-SLOW = 256  # rows that are read before others get their turn
 OLD = 4  # bundles before the present one that are kept in memory for /explain
-
-
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    appointments: list[msgspec.Raw]
 
 
 class Predicted(msgspec.Struct):
@@ -51,7 +48,6 @@ class Explained(msgspec.Struct):
     reasons: list[Told]
 
 
-_request = msgspec.json.Decoder(Request).decode
 _wanted = msgspec.json.Decoder(Wanted).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -63,19 +59,33 @@ class Asking:
         self.state = state
         self._old: dict[str, Bundle] = {}
 
-    async def predict(self, body: bytes, query: bytes) -> bytes:
-        live = self._live()
-        explain = _explain(query)
-        rows = await self._rows(live, body, EXPLAINED if explain else self.state.settings.rows)
-        answering = self.state.predictor.answer(Question(live, rows))
-        del body, rows  # of a long list they are tens of megabytes: gone before its answer is written
-        answer = await answering
+    async def predict(self, body: Body, query: bytes) -> Content:
+        live, explain = self._live(), wants_reasons(query)
+        parts = await cut(body, "appointments", EXPLAINED if explain else self.state.settings.rows)
+        rows = await self._checked(live, body, parts)
+        if len(rows) < parts[-1].first + parts[-1].count:
+            return await self._long(live, body, parts)
+        answer = await self.state.predictor.answer(Question(live, rows))
         if explain:
             reasons = await self.state.explainer.reasons(live.bundle, answer.matrix)
             for prediction, told in zip(answer.predictions, reasons, strict=True):
                 prediction.reasons = told
-        card = live.card
-        return _encode(Predicted(card.model, card.version, card.bundle, answer.as_of, answer.predictions))
+        return _encode(_predicted(live, answer.as_of, answer.predictions))
+
+    async def _long(self, live: Live, body: Body, parts: list[Part]) -> list[bytes]:
+        """A list that was checked and not kept: decoded again and answered group by group, by one model."""
+        pieces: list[bytes] = []
+        as_of = None
+        for group in groups(parts, LINES):
+            rows: list[Any] = []
+            for part in group:
+                rows += live.inputs.read_many(part.raws(body)) or []
+                await asyncio.sleep(0)
+            answer = await self.state.predictor.answer(Question(live, rows))
+            as_of = answer.as_of
+            pieces += [b",", _encode(answer.predictions)[1:-1]]
+        whole = _encode(_predicted(live, as_of, []))
+        return [whole[:-2], *pieces[1:], whole[-2:]]
 
     async def explain(self, body: bytes, query: bytes) -> bytes:
         """The reasons of a prediction that is on record, by the model that made it."""
@@ -111,28 +121,17 @@ class Asking:
             raise Problem(503, "No model answers yet; see /readyz and try again in a second.", [(b"retry-after", b"1")])
         return self.state.live
 
-    async def _rows(self, live: Live, body: bytes, most: int) -> list[Any]:
-        """Every appointment, or every fault: a list with one wrong row is not answered in part."""
-        try:
-            raw = _request(body).appointments
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            wanted = 'JSON such as {"appointments": [{...}]}, see /schema'
-            raise Problem(422, "The body is not what is wanted.", fields=[fault("", msgspec.UNSET, wanted)]) from None
-        if not 0 < len(raw) <= most:
-            wanted = f"1 to {most} appointments"
-            told = [fault("appointments", len(raw), wanted)]
-            raise Problem(422, f"The body holds {len(raw)} appointments; want {wanted}.", fields=told)
-        return await self._read(live, raw)
-
-    async def _read(self, live: Live, raw: Sequence[msgspec.Raw]) -> list[Any]:
+    async def _checked(self, live: Live, body: Body, parts: list[Part]) -> list[Any]:
+        """Every appointment, none where they are too many to keep; or every fault: no list is answered in part."""
         rows: list[Any] = []
         faults: list[dict[str, Any]] = []
-        for start in range(0, len(raw), SLOW):
-            if start:
+        long = parts[-1].first + parts[-1].count > KEPT
+        for part in parts:
+            if part.first:
                 await asyncio.sleep(0)
-            part = raw[start : start + SLOW]
-            found = live.inputs.read_many(part) if len(part) > 1 else None
-            rows += _each(live, part, start, faults) if found is None else found
+            rows += _read(live, part, body, faults)
+            if long:
+                rows.clear()
             if len(faults) >= FAULTS:
                 break
         if faults:
@@ -152,6 +151,31 @@ class Asking:
         return self._old[digest]
 
 
+def _predicted(live: Live, as_of: str | None, predictions: list[Prediction]) -> Predicted:
+    card = live.card
+    return Predicted(card.model, card.version, card.bundle, as_of, predictions)
+
+
+def _read(live: Live, part: Part, body: Body, faults: list[dict[str, Any]]) -> list[Any]:
+    """The rows of a part; what is wrong with them is added to the faults of before."""
+    try:
+        raws = part.raws(body)
+    except Malformed:
+        refuse("appointments")
+    rows = live.inputs.read_many(raws) if len(raws) > 1 else None
+    if rows is None:
+        rows = _each(live, raws, part.first, faults)
+    if not faults and not surely_once(part.text(body), sum(map(_given, rows))):
+        faults += repeated_in(raws, part.first)
+    return rows
+
+
+def _given(row: Any) -> int:
+    """How many fields of a row have a value; so many its JSON has at least."""
+    values = msgspec.structs.astuple(row)
+    return len(values) - values.count(None)
+
+
 def _each(live: Live, raw: Sequence[msgspec.Raw], first: int, faults: list[dict[str, Any]]) -> list[Any]:
     """Row by row, as far as there are not too many faults; these are added to those of before."""
     rows = []
@@ -163,16 +187,3 @@ def _each(live: Live, raw: Sequence[msgspec.Raw], first: int, faults: list[dict[
             if len(faults) >= FAULTS:
                 break
     return rows
-
-
-def _explain(query: bytes) -> bool:
-    if not query:
-        return False
-    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
-    word = given.pop("explain", "false")
-    if word not in {"true", "false"}:
-        raise Problem(422, "explain is not what is wanted.", fields=[fault("explain", word, "true or false")])
-    if given:
-        name = next(iter(given))
-        raise Problem(422, "The query is not what is wanted.", fields=[fault(name, given[name], "explain alone")])
-    return word == "true"

@@ -1,6 +1,7 @@
 """A connection with a caller: uvicorn's own, with limits where uvicorn has none.
 
-By itself it waits for a request's line and headers for ever, and takes any number of their bytes and of connections.
+By itself it waits for a request's line and headers for ever, takes any number of their bytes and of connections, and
+keeps an answer for a caller that does not read it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from serving.limits import BUSY, CLOSE, Headers, Problem
 
 HEAD_BYTES = 64 * 1024
+AHEAD = 16  # requests that a caller may send before it is answered
 
 
 class Connection(HttpToolsProtocol):
@@ -20,11 +22,13 @@ class Connection(HttpToolsProtocol):
 
     most: int  # connections at once
     seconds: float  # until a request's headers are there
+    reading: float  # seconds until an answer that waits for its caller has been read
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self._heading, self._head = True, 0  # whether a request's line and headers are awaited, and their bytes
         self._late: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -35,6 +39,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._heard()
+        self._read()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -49,13 +54,40 @@ class Connection(HttpToolsProtocol):
                 self._refuse(b"431 Request Header Fields Too Large", text, [])
         self._wait(self.seconds if self._heading else self.timeout_keep_alive)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._await_reader()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._await_reader()
+        elif not self.flow.write_paused:
+            self._read()
+
+    def send_400_response(self, msg: str) -> None:
+        super().send_400_response(msg)
+        self._await_reader()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """To close waits for what was not read yet, and a caller that says nothing may never read it."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._heading = True
 
     def on_headers_complete(self) -> None:
         self._heading = False
+        if not self.flow.write_paused:
+            self._read()
         super().on_headers_complete()
+        if len(self.pipeline) > AHEAD:
+            self.transport.abort()
+            raise ConnectionAbortedError  # so that the rest of what came is not read
 
     @property
     def unheard(self) -> bool:
@@ -72,6 +104,21 @@ class Connection(HttpToolsProtocol):
             self._late.cancel()
             self._late = None
 
+    def _await_reader(self) -> None:
+        """Give up a caller that does not read; it has this long for the whole of an answer, however it reads."""
+        if self._unread is None and self in self.connections:
+            self._unread = self.loop.call_later(self.reading, self._drop)
+
+    def _read(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _drop(self) -> None:
+        self._unread = None
+        if self.flow.write_paused or self.transport.get_write_buffer_size():
+            self.transport.abort()
+
     def _refuse(self, status: bytes, text: str, headers: Headers) -> None:
         """Before there is a request that the application could answer."""
         if self.transport.is_closing():
@@ -81,12 +128,15 @@ class Connection(HttpToolsProtocol):
         lines = [b"HTTP/1.1 " + status, *(name + b": " + value for name, value in told), b"", content]
         self.transport.write(b"\r\n".join(lines))
         self.transport.close()
+        self._await_reader()
 
 
-def connections(places: int, wait: float) -> type[Connection]:
+def connections(places: int, wait: float, read: float) -> type[Connection]:
     """What uvicorn makes for each caller."""
 
     class Limited(Connection):
-        most, seconds = places, wait
+        most = places
+        seconds = wait
+        reading = read
 
     return Limited

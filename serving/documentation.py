@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import html
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,6 +15,8 @@ from rounds.outcomes import ACTIONS
 from serving import about
 from serving.asking import EXPLAINED
 from serving.gate import CLERK
+from serving.limits import Problem
+from serving.models import Live
 from serving.outcomes import KINDS
 from serving.retraining import LONGEST
 from serving.state import State
@@ -71,12 +75,46 @@ WRONG = {
 }
 _STATUSES = {
     401: "No key, or one that is not known or has expired",
-    403: "The key is not for this",
+    400: "No Host header, or several",
+    403: "The key is not for this, or a page of another site asks",
     405: "Another method than is wanted",
     408: "The request took too long",
     413: "The body is too large",
+    415: "The body is not declared as application/json",
     503: "Too much at once, no model yet, or a journal that takes no record; try again after Retry-After",
 }
+
+
+@dataclass(frozen=True)
+class Made:
+    """The description of one model's service, for programs and for people."""
+
+    live: Live | None
+    openapi: bytes
+    page: bytes
+
+
+class Documents:
+    """Made once for each model, in a thread, and kept: to make them takes a hundred times as long as a prediction."""
+
+    def __init__(self, app: FastAPI, state: State) -> None:
+        self._app, self._state = app, state
+        self._lock = asyncio.Lock()
+        self._made: Made | None = None
+
+    async def read(self) -> Made:
+        if not self._state.settings.docs:
+            raise Problem(404, "The description of this service is closed: its setting DOCS is 'closed'.")
+        async with self._lock:
+            if self._made is None or self._made.live is not self._state.live:
+                self._made = await asyncio.to_thread(self._make)
+            return self._made
+
+    def _make(self) -> Made:
+        live = self._state.live
+        openapi = described(self._app, self._state)
+        text = json.dumps(openapi, ensure_ascii=False, separators=(",", ":"))
+        return Made(live, text.encode(), page(openapi).encode())
 
 
 def described(app: FastAPI, state: State) -> dict[str, Any]:
@@ -199,7 +237,7 @@ def _post(name: str, summary: str, body: Any, example: Any, answer: Any, answere
         "responses": {
             "200": {"description": "Answered", "content": {JSON: {"schema": answer, "example": answered}}},
             "422": {"description": "What cannot be answered, field by field", "content": {JSON: wrong}},
-            **{str(status): _failed(status) for status in (405, 408, 413, 503)},
+            **{str(status): _failed(status) for status in (400, 403, 405, 408, 413, 415, 503)},
         },
     }
 

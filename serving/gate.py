@@ -5,19 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import UNSET
 
 from rounds import log
 from rounds.errors import Refused
+from serving import bodies, browsers
 from serving.asking import Asking
+from serving.inputs import fault
 from serving.journal import JournalFull
+from serving.keyring import Scope as KeyScope
 from serving.keys import Denied
 from serving.limits import (
     BUSY,
     CLOSE,
     JSON,
     SECURITY,
+    Body,
     Budget,
+    Content,
     Message,
     Problem,
     Receive,
@@ -29,14 +37,24 @@ from serving.limits import (
 )
 from serving.operations import READ
 from serving.outcomes import Telling
+from serving.queries import wants_reasons
 from serving.refusals import address
 from serving.retraining import Retraining
 from serving.state import State
 
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-Route: TypeAlias = Callable[[bytes, bytes], Awaitable[bytes]]
 OPEN = {"/health", "/healthz", "/readyz"}  # probes carry no key
 CLERK = {"/metrics", *READ}  # pages that want a key for operators
+SMALL = 16 * 1024  # bytes of a body without rows
+
+
+@dataclass(frozen=True)
+class Route:
+    """What answers bodies, which key it wants, and whether its bodies hold rows."""
+
+    scope: KeyScope
+    answer: Callable[[Any, bytes], Awaitable[Content]]
+    rows: bool
 
 
 class Gate:
@@ -45,11 +63,11 @@ class Gate:
     def __init__(self, state: State, pages: App) -> None:
         settings, asking, retraining = state.settings, Asking(state), Retraining(state)
         self.state, self.pages = state, pages
-        self.routes: dict[str, tuple[str, Route]] = {
-            "/predict": ("predict", asking.predict),
-            "/explain": ("explain", asking.explain),
-            "/outcomes": ("outcome", Telling(state).tell),
-            "/ops/retrain": ("operate", retraining.ask),
+        self.routes = {
+            "/predict": Route("predict", asking.predict, rows=True),
+            "/explain": Route("explain", asking.explain, rows=False),
+            "/outcomes": Route("outcome", Telling(state).tell, rows=True),
+            "/ops/retrain": Route("operate", retraining.ask, rows=False),
         }
         self.budget = Budget(settings.concurrent, 2 * settings.body_bytes)
 
@@ -69,31 +87,50 @@ class Gate:
         shown = path if found or path in KNOWN else "other"
         self.state.metrics.request(shown, status, time.perf_counter() - begun)
 
-    async def _route(self, found: tuple[str, Route], scope: Scope, receive: Receive, send: Send) -> int:
+    async def _route(self, route: Route, scope: Scope, receive: Receive, send: Send) -> int:
         size = 0
         try:
-            self.budget.enter()
             try:
-                self._allowed(scope, found[0])
-                if b"explain=true" in scope["query_string"]:
-                    self._allowed(scope, "explain")
-                if scope["method"] != "POST":
-                    raise Problem(405, "Want POST.", [(b"allow", b"POST")])
-                async with asyncio.timeout(self.state.settings.seconds):
-                    sent = await body(scope, receive, self.state.settings.body_bytes, self.budget)
-                    size = len(sent)
-                    answering = found[1](sent, scope["query_string"])
-                    del sent  # the route lets go of it as soon as it has been read
-                    content = await answering
-            finally:
-                self.budget.leave()
-                self.budget.give(size)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the answer is a sentence without a traceback
-            problem = _problem(error)
-            await answer(send, problem.status, problem.body, [JSON, *problem.headers, *self._fixed()])
-            return problem.status
-        await answer(send, 200, content, [JSON, *self._fixed()])
-        return 200
+                self.budget.enter()
+                try:
+                    self._check(route, scope)
+                    async with asyncio.timeout(self.state.settings.seconds):
+                        sent = await self._body(route, scope, receive)
+                        size = len(sent)
+                        answering = route.answer(sent, scope["query_string"])
+                        del sent  # the route lets go of it as soon as it has been read
+                        content = await answering
+                finally:
+                    self.budget.leave()
+            except Exception as error:  # noqa: BLE001 - whatever it is, the answer is a sentence without a traceback
+                problem = _problem(error)
+                await answer(send, problem.status, problem.body, [JSON, *problem.headers, *self._fixed()])
+                return problem.status
+            await answer(send, 200, content, [JSON, *self._fixed()])
+            return 200
+        finally:
+            self.budget.give(size)  # a long answer is as large as its body: others wait until it is sent
+
+    def _check(self, route: Route, scope: Scope) -> None:
+        """Everything that can be refused before the body is read."""
+        browsers.check(scope, self.state.keys is not None)
+        self._allowed(scope, route.scope)
+        if route.scope == "predict" and wants_reasons(scope["query_string"]):
+            self._allowed(scope, "explain")
+        if scope["method"] != "POST":
+            raise Problem(405, "Want POST.", [(b"allow", b"POST")])
+        if not browsers.is_json(scope):
+            raise Problem(415, "Want the header 'Content-Type: application/json'.", CLOSE)
+
+    async def _body(self, route: Route, scope: Scope, receive: Receive) -> Body:
+        most = self.state.settings.body_bytes
+        if route.rows:
+            return await body(scope, receive, most, self.budget)
+        sent = await body(scope, receive, min(most, SMALL), self.budget)
+        if key := bodies.repeated(bytes(sent)):
+            fields = [fault(key, UNSET, f"{key} once")]
+            raise Problem(422, "The body has a key twice.", fields=fields)
+        return sent
 
     async def _page(self, scope: Scope, receive: Receive, send: Send) -> int:
         status, begun = 500, False
@@ -110,6 +147,7 @@ class Gate:
             await send(message)
 
         try:
+            browsers.check(scope, self.state.keys is not None)
             if scope["path"] in CLERK:
                 self._allowed(scope, "metrics" if scope["path"] == "/metrics" else "operate")
             await self.pages(scope, receive, dressed)

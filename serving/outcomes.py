@@ -15,13 +15,15 @@ from rounds.decoding import EARLIEST
 from rounds.journal import keyed
 from rounds.outcomes import ACTIONS, record, which
 from serving.batches import Batches
+from serving.bodies import Part, cut, groups, refuse, repeated_in, surely_once
 from serving.inputs import FAULTS, SPOKEN, TYPES, fault
-from serving.limits import Problem
+from serving.limits import Body, Problem
 from serving.spelling import identifier
 from serving.state import State
 
 AHEAD = timedelta(minutes=5)  # that a clock elsewhere may be fast: what is observed later than now would always win
 LINES = 4096  # to disk at once
+TURN = 256  # rows that are checked before others get their turn
 KINDS: Mapping[str, tuple[Any, str]] = {
     "id": (TYPES["identifier"], "the id of a prediction"),
     "appointment": (TYPES["identifier"], SPOKEN["identifier"]),
@@ -33,16 +35,11 @@ KINDS: Mapping[str, tuple[Any, str]] = {
 Line = dict[str, Any]
 
 
-class Request(msgspec.Struct, forbid_unknown_fields=True):
-    outcomes: list[Any]
-
-
 class Received(msgspec.Struct):
     received: int
     entries: list[str]
 
 
-_request = msgspec.json.Decoder(Request).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -54,36 +51,40 @@ class Telling:
         self._named = which(state.problem.columns) is not None
         self._batches: Batches[list[Line], None] = Batches(self._commit, len, LINES)
 
-    async def tell(self, body: bytes, query: bytes) -> bytes:
+    async def tell(self, body: Body, query: bytes) -> bytes:
         now = datetime.now(UTC)
-        lines = [self._line(row, now) for row in self._rows(body, now)]
-        await self._batches.ask(lines)
-        self.state.metrics.outcomes.inc(len(lines))
-        return _encode(Received(len(lines), [line["entry"] for line in lines]))
+        parts = await cut(body, "outcomes", self.state.settings.rows)
+        await self._check(body, parts, now)
+        entries: list[str] = []
+        for group in groups(parts, LINES):
+            lines = [self._line(row, now) for part in group for row in await _rows(part, body)]
+            await self._batches.ask(lines)
+            entries += [line["entry"] for line in lines]
+            self.state.metrics.outcomes.inc(len(lines))
+        return _encode(Received(len(entries), entries))
 
     async def _commit(self, waiting: Sequence[list[Line]]) -> list[None]:
         """All that came while the disk was busy goes to it at once."""
         await asyncio.to_thread(self._journal.append, [line for lines in waiting for line in lines])
         return [None] * len(waiting)
 
-    def _rows(self, body: bytes, now: datetime) -> list[Line]:
-        try:
-            rows = _request(body).outcomes
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            wanted = 'JSON such as {"outcomes": [{"id": "...", "outcome": true}]}'
-            raise Problem(422, "The body is not what is wanted.", fields=[fault("", UNSET, wanted)]) from None
-        most = self.state.settings.rows
-        if not 0 < len(rows) <= most:
-            told = [fault("outcomes", len(rows), f"1 to {most} outcomes")]
-            raise Problem(422, f"The body holds {len(rows)} outcomes; want 1 to {most}.", fields=told)
+    async def _check(self, body: Body, parts: Sequence[Part], now: datetime) -> None:
+        """All of a list before any of it is on record."""
         faults: list[Line] = []
-        for at, row in enumerate(rows):
-            faults += [{"row": at, **one} for one in self._faults(row, now)]
-            if len(faults) >= FAULTS:
+        for part in parts:
+            rows = await _rows(part, body)
+            for at, row in enumerate(rows):
+                faults += [{"row": part.first + at, **one} for one in self._faults(row, now)]
+                if len(faults) >= FAULTS:
+                    break
+                if at % TURN == TURN - 1:
+                    await asyncio.sleep(0)
+            if not faults and not surely_once(part.text(body), sum(map(len, rows))):
+                faults += repeated_in(part.raws(body), part.first)
+            if faults:
                 break
         if faults:
             raise Problem(422, "Some fields are not what is wanted.", fields=faults[:FAULTS])
-        return rows
 
     def _faults(self, row: Any, now: datetime) -> Iterator[Line]:
         if not isinstance(row, dict):
@@ -116,6 +117,17 @@ class Telling:
         if "observed" in said:
             said["observed"] = _moment(said["observed"]).isoformat(timespec="milliseconds")
         return record(secrets.token_hex(16), now.isoformat(timespec="milliseconds"), **said)
+
+
+async def _rows(part: Part, body: Body) -> list[Any]:
+    """The rows of a part, after others had their turn."""
+    if part.first:
+        await asyncio.sleep(0)
+    try:
+        rows: list[Any] = msgspec.json.decode(part.text(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        refuse("outcomes")
+    return rows
 
 
 def _fits(name: str, value: Any) -> bool:

@@ -28,7 +28,7 @@ from serving.models import Live
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 ROWS = 256  # at once; more of them are a long list, which has a thread to itself
-LINES = 4096  # of a long list that are scored and brought to disk at once
+LINES = 2048  # of a long list that are scored and brought to disk at once
 THREAD = 0.001  # seconds that the disk takes, from which on it is waited for in a thread
 
 

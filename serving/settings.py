@@ -56,6 +56,8 @@ class Settings:
     connections: int
     seconds: float  # for one request
     head_seconds: float  # for its first line and headers, and for a new connection to say anything
+    answer_seconds: float  # for a caller to read an answer that waits to be read
+    docs: bool  # whether /docs and /openapi.json are open
     cache: Path
     watch: float  # seconds between two looks at the registry and at the published histories
     drain: float  # seconds during which a service that was told to end goes on answering
@@ -85,12 +87,14 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         keys=Path(given["KEYS"]) if given.get("KEYS") else None,
         host=given.get("HOST") or "127.0.0.1",
         port=_whole(given, "PORT", 8000, 0, 65535),
-        body_bytes=_whole(given, "BODY_BYTES", 48 * 1024 * 1024, 1024),
+        body_bytes=_whole(given, "BODY_BYTES", 16 * 1024 * 1024, 1024),
         rows=_whole(given, "ROWS", 100_000, 1),
         concurrent=_whole(given, "CONCURRENT", 256, 1),
         connections=_whole(given, "CONNECTIONS", 800, 1),
         seconds=_seconds(given, "SECONDS", 30.0),
         head_seconds=_seconds(given, "HEAD_SECONDS", 10.0),
+        answer_seconds=_seconds(given, "ANSWER_SECONDS", 60.0),
+        docs=_one_of(given, "DOCS", "open", "closed") == "open",
         cache=Path(given.get("CACHE") or HERE / "serving"),
         watch=_seconds(given, "WATCH", 5.0),
         drain=_seconds(given, "DRAIN", 1.0),

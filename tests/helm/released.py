@@ -97,9 +97,10 @@ class Release:
         return int(self.place.kubectl("get", SERVICE, "--output=jsonpath={.spec.ports[0].nodePort}"))
 
     def ask(self, path: str, body: Any) -> tuple[int, Any]:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
-            connection.request("POST", path, json.dumps(body), {"Authorization": f"Bearer {self.key}"})
+            connection.request("POST", path, json.dumps(body), headers)
             found = connection.getresponse()
             return found.status, json.loads(found.read())
         finally:

@@ -56,7 +56,8 @@ class Callers:
 
     def _ask(self, connection: http.client.HTTPConnection, body: str) -> None:
         """One request after the other, until the service asks for a new connection."""
-        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        headers = {"Content-Type": "application/json"}
+        headers |= {"Authorization": f"Bearer {self.key}"} if self.key else {}
         while not self.stop.wait(self.pause):
             connection.request("POST", "/predict", body, headers)
             found = connection.getresponse()

@@ -60,7 +60,8 @@ class Service:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
             raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-            connection.request("GET" if raw is None else "POST", path, raw, headers)
+            type = {} if raw is None else {"Content-Type": "application/json"}
+            connection.request("GET" if raw is None else "POST", path, raw, {**type, **headers})
             found = connection.getresponse()
             return Answered(found.status, {name.lower(): value for name, value in found.getheaders()}, found.read())
         finally:

@@ -50,7 +50,7 @@ def test_a_store_that_says_nothing_is_told_and_holds_up_only_what_lies_there(ser
 def test_it_does_not_hold_the_end_and_nothing_is_lost(service: Service, own: Clinic) -> None:
     wanted = [service.predict(ONE).json["predictions"][0]["id"] for _ in range(3)]
     asking = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
-    asking.request("POST", "/explain", json.dumps({"id": "x"}))
+    asking.request("POST", "/explain", json.dumps({"id": "x"}), {"Content-Type": "application/json"})
     assert service.end() == 0
     assert asking.getresponse().status == 503
     lines = own.journaled()

@@ -20,6 +20,7 @@ from tests.serving.running import ONE, Clinic, Service
 from tests.serving.slowness import proxy, silent
 
 LONG = 1200.0  # what nobody here waits for
+HEADERS = b"Host: localhost\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture
@@ -123,7 +124,7 @@ def test_headers_without_an_end_in_size_are_refused(hasty: Service) -> None:
 @pytest.mark.parametrize("path", [b"/predict", b"/explain"])
 def test_a_body_that_trickles_is_given_up(hasty: Service, path: bytes) -> None:
     with _connected(hasty) as slow:
-        slow.sendall(b"POST " + path + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n")
+        slow.sendall(b"POST " + path + b" HTTP/1.1\r\n" + HEADERS + b"Content-Length: 1000\r\n\r\n")
         told = threading.Thread(target=_trickle, args=(slow,), daemon=True)
         told.start()
         assert slow.recv(1000).startswith(b"HTTP/1.1 408")
@@ -139,7 +140,7 @@ def test_one_connection_too_many_is_told_so_and_the_others_go_on(small: Service)
     kept = [_connected(small) for _ in range(20)]
     try:
         for each in kept:
-            each.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+            each.sendall(b"POST /predict HTTP/1.1\r\n" + HEADERS + b"Content-Length: 9\r\n\r\n")
         with _connected(small) as more:
             told = more.recv(1000)
         assert told.startswith(b"HTTP/1.1 503")

@@ -16,6 +16,7 @@ from tests.serving.callers import calling
 from tests.serving.running import ONE, Clinic, Service
 from tests.waiting import until
 
+JSON = b"Content-Type: application/json\r\n"
 LOCK_FILTER = 44  # the option of Linux by which nobody may give a socket a filter any more
 
 
@@ -39,7 +40,7 @@ def test_told_to_end_it_answers_who_was_connected_and_had_not_asked(clinic: Clin
         while _hears(service.port):
             time.sleep(0.01)
         time.sleep(0.5)
-        early.request("POST", "/predict", json.dumps({"appointments": [ONE]}))
+        early.request("POST", "/predict", json.dumps({"appointments": [ONE]}), {"Content-Type": "application/json"})
         answered = early.getresponse()
         assert (answered.status, answered.getheader("connection")) == (200, "close")
         assert service.end() == 0
@@ -192,7 +193,7 @@ def test_a_body_that_never_ends_is_given_up(clinic: Clinic, tmp_path: Path) -> N
     with clinic.copy(tmp_path / "own").serving(SECONDS="0.5") as service:
         service.ready()
         with socket.create_connection(("127.0.0.1", service.port), timeout=60) as slow:
-            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+            slow.sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\n" + JSON + b"Content-Length: 100\r\n\r\n{")
             assert slow.recv(100).startswith(b"HTTP/1.1 408")
         until(lambda: service.predict(ONE).status == 200)  # half a second is for it too
 

@@ -10,7 +10,8 @@ URL, KEY = os.environ["URL"], os.environ.get("KEY", "")
 
 
 def asked(path, body=None):
-    headers = {"Authorization": f"Bearer {KEY}"} if KEY else {}
+    headers = {"Content-Type": "application/json"}
+    headers |= {"Authorization": f"Bearer {KEY}"} if KEY else {}
     request = urllib.request.Request(URL + path, None if body is None else json.dumps(body).encode(), headers)
     with urllib.request.urlopen(request, timeout=20) as answer:
         return json.load(answer)
