@@ -22,6 +22,8 @@ class Settings:
     history: str
     journal_key: str
     journal_folder: str
+    signing_key: str
+    verify_keys: str
 
 
 @cache
@@ -38,4 +40,6 @@ def settings() -> Settings:
         history=os.environ.get("HISTORY") or "",
         journal_key=os.environ.get("JOURNAL_KEY") or "",
         journal_folder=os.environ.get("JOURNAL_FOLDER") or str(ROOT / ".rounds" / "journal"),
+        signing_key=os.environ.get("SIGNING_KEY") or "",
+        verify_keys=os.environ.get("VERIFY_KEYS") or "",
     )
