@@ -23,6 +23,7 @@ from jobs.sentinel.singles import single_aucs
 from jobs.sentinel.travel import Limits, travel
 from rounds import bundle
 from rounds.bundle import Bundle
+from rounds.candidate import require_own_definition
 from rounds.errors import Refused
 from rounds.files import Reader, Writer
 from rounds.intervals import Resamples, plain
@@ -152,9 +153,10 @@ def facts(found: Facts) -> Facts:
     }
 
 
-@step(reads=("validate/table.parquet", "features/table.parquet", "train"), knobs=Knobs, mirror=True)
+@step(reads=("validate/table.parquet", "features/table.parquet", "train"), knobs=Knobs, mirror=True, signs=True)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     fitted = bundle.load(lambda name: read.path("train", name))
+    require_own_definition(fitted, read.problem, read.run)
     features = read.table("features").collect()
     rows = assemble(read.table("validate").collect(), features, knobs.who, fitted.rebuild(), knobs.split)
     found, verdicts, scores = judge(rows, fitted, knobs)

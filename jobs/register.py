@@ -13,15 +13,16 @@ import polars as pl
 
 from jobs.champions import rescored, wording
 from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
-from rounds import bundle, log, manifest, mirror
+from rounds import bundle, log, manifest, mirror, opened
 from rounds.bundle import Bundle
+from rounds.candidate import require_own_definition
 from rounds.errors import Refused
-from rounds.files import Reader, Writer, fetch
+from rounds.files import Reader, Writer
 from rounds.knobs import Column, Outcome
 from rounds.manifest import Facts
 from rounds.metrics import Operation
 from rounds.modelling import Register
-from rounds.registry import ANCHOR, ARCHIVED, CHAMPION, STAGING, Registry, Shelf, Version
+from rounds.registry import ANCHOR, ARCHIVED, CHAMPION, Registry, Shelf, Version, version_tags
 from rounds.step import step
 from rounds.tracking import open_tracking
 from rounds.turns import at_the_registry
@@ -63,7 +64,9 @@ class Candidate:
 
     def against(self, registry: Registry, rival: Version, rows: Rows, rule: Rule, tests: int) -> Paired:
         """Hold this model against a version of the registry."""
-        earlier = self._bundle(registry, rival)
+        folder = self.read.scratch / f"version {rival.number}"
+        folder.mkdir(exist_ok=True)
+        earlier = opened.opened(registry, rival, folder)
         registry.turn.beat()
         other = rescored.scores(earlier, self.read.table("validate"), self.scores, self.key)
         mine = self.scores.get_column("score").to_numpy()
@@ -72,11 +75,6 @@ class Candidate:
     def _scored(self, scores: Any, model: Bundle) -> Scored:
         """Each model at its own threshold, both at today's capacity."""
         return Scored(scores, Operation(model.thresholds["capacity"], self.fitted.knobs["capacity"]))
-
-    def _bundle(self, registry: Registry, rival: Version) -> Bundle:
-        trained, folder = registry.trained(rival), self.read.scratch / f"version {rival.number}"
-        folder.mkdir(exist_ok=True)
-        return bundle.load(lambda name: fetch(self.read.store, trained, name, folder))
 
     def rows(self, beat: Callable[[], None]) -> Rows:
         who = self.scores.get_column(self.knobs.who).rank("dense").to_numpy().astype(np.int64) - 1
@@ -146,33 +144,31 @@ def decide(candidate: Candidate, registry: Registry, version: Version, shelf: Sh
     return None
 
 
-def tags(candidate: Candidate, digest: str) -> dict[str, str]:
-    """Where a version comes from, for whoever finds it in the registry."""
-    inputs = candidate.read.inputs
-    auc = inputs["evaluate"].content.facts["metrics"]["auc"]
-    return {
-        "stage": STAGING,
-        "rounds.run": candidate.read.run,
-        "rounds.bundle": digest,
-        "rounds.data": inputs["validate"].content.digest(),
-        "rounds.code": manifest.digest(inputs["train"].circumstances.read.code),
-        **{f"auc.{name}": f"{auc[name]:.4f}" for name in ("value", "low", "high")},
-    }
+def judged(read: Reader) -> None:
+    """Refuse an evaluation of another model: each is signed for itself."""
+    trained, evaluated = read.inputs["train"], read.inputs["evaluate"]
+    if evaluated.circumstances.read.inputs.get("train") != trained.content.digest():
+        raise Refused(f"'evaluate' of run {read.run} judged another model than 'train' made. Run 'evaluate' again.")
 
 
-@step(reads=("validate/table.parquet", "train", "evaluate"), knobs=Knobs, reuse=False, mirror=True)
+@step(reads=("validate/table.parquet", "train", "evaluate"), knobs=Knobs, reuse=False, mirror=True, signs=True)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
+    judged(read)
     loaded = bundle.load(lambda name: read.path("train", name))
     candidate = Candidate(read, knobs, loaded)
     tracking = open_tracking()
     with at_the_registry(read.store, read.problem) as held:
         registry = Registry(tracking.while_telling(held.beat), read.store, read.problem, knobs.model, held)
         registry.heal()
-        registry.keep(read.inputs["train"])
+        if not registry.is_released(loaded.digest):
+            require_own_definition(loaded, read.problem, read.run)
+        registry.sign(read.inputs["train"], read.inputs["evaluate"])
         mirrored = mirror.run(registry.tracking, read.store, read.problem, read.run)
         if mirrored is None:
             raise Refused(f"run {read.run} has no steps that go together. Run 'train' and 'evaluate' again.")
-        version = registry.add(mirrored, tags(candidate, loaded.digest))
+        registry.attach(mirrored, loaded.digest)
+        data = read.inputs["validate"].content.digest()
+        version = registry.add(mirrored, version_tags(read.inputs["train"], read.inputs["evaluate"], data))
         refusal = decide(candidate, registry, version, registry.settle())
         shelf = registry.settle()
     found = facts(knobs.model, shelf, shelf.versions[version.number])

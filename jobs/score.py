@@ -17,22 +17,19 @@ from jobs.calling.calls import last_calls
 from jobs.calling.ranked import CALL, INSIDE, PROBABILITY, RANK
 from jobs.checks.uniqueness import ROW
 from jobs.sources import SOURCES, chosen
-from rounds import bundle, journal, log, manifest, recorded
+from rounds import journal, log, manifest, opened, recorded
 from rounds.answering import Serve
 from rounds.bundle import Bundle
 from rounds.definition import Sections
 from rounds.errors import Refused
-from rounds.files import Reader, Writer, fetch
+from rounds.files import Reader, Writer
 from rounds.journal import Answering
 from rounds.knobs import Score, Validate
 from rounds.manifest import Facts
 from rounds.pasts import Pasts, open_pasts
 from rounds.reasons import strongest
-from rounds.registry import CHAMPION, Registry
 from rounds.sourced import File
 from rounds.step import step
-from rounds.tracking import open_tracking
-from rounds.turns import Turn
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 # A formula at the start of a cell, or of what a spreadsheet takes for one: many split at semicolons and tabs too.
@@ -136,17 +133,6 @@ def records(
         yield journaled.table(part, pl.DataFrame(answers), by.sections, answering, key, said)
 
 
-def champion(read: Reader, model: str) -> tuple[int, Bundle]:
-    """The version that answers, whole and unaltered."""
-    registry = Registry(open_tracking(), read.store, read.problem, model, Turn(read.store, ""))
-    shelf = registry.shelf()
-    version = None if shelf is None else shelf.by_alias(CHAMPION)
-    if version is None:
-        raise Refused(f"{model} has no champion yet, so nothing can be scored. Run 'register' first.")
-    trained = registry.trained(version)
-    return version.number, bundle.load(lambda name: fetch(read.store, trained, name, read.scratch))
-
-
 def land(read: Reader, knobs: Knobs) -> tuple[pl.LazyFrame, Facts]:
     """The appointments as their source spells them, and what they are known by."""
     typed, usual = read.options["appointments"], knobs.score.source
@@ -167,8 +153,10 @@ def land(read: Reader, knobs: Knobs) -> tuple[pl.LazyFrame, Facts]:
     },
 )
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
-    number, loaded = champion(read, knobs.model)
-    by = Answer(number, loaded, open_pasts("", read.store, read.problem, read.scratch / "pasts"), knobs)
+    champion = opened.champion(read, knobs.model, "nothing can be scored")
+    loaded = champion.bundle
+    pasts = open_pasts("", read.store, read.problem, read.scratch / "pasts")
+    by = Answer(champion.version.number, loaded, pasts, knobs)
     raw, known = land(read, knobs)
     rows = incoming.read(raw, by.sections, knobs.checks, by.keys)
     answered, found = answer(rows.good, by)

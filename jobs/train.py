@@ -98,7 +98,7 @@ def shipped(read: Reader, _: Knobs) -> tuple[Facts, str]:
     return {"definition": hashlib.sha256(text.encode()).hexdigest()}, text
 
 
-@step(reads=("features/table.parquet", "tune"), knobs=Knobs, modules=("features",), also=shipped)
+@step(reads=("features/table.parquet", "tune"), knobs=Knobs, modules=("features",), also=shipped, signs=True)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     searched = read.inputs["tune"].content.verdict == "done"
     if searched:

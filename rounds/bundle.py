@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from pydantic import TypeAdapter
 
-from rounds import calibration, code, manifest
+from rounds import calibration, code, formats, manifest
 from rounds.calibration import Calibrator
 from rounds.definition import Definition, Sections
 from rounds.errors import Refused
@@ -25,6 +25,7 @@ from rounds.manifest import Facts
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 DESCRIPTION, DEFINITION = "bundle.json", "features.py"
+FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Bundle:
 
     def _description(self) -> Facts:
         plain = {name: value for name, value in self.__dict__.items() if name in _PLAIN}
-        return {**plain, "features": list(self.features), "calibrator": calibration.to_json(self.calibrator)}
+        made = {"format": FORMAT, "features": list(self.features), "calibrator": calibration.to_json(self.calibrator)}
+        return {**plain, **made}
 
 
 _PLAIN = {"problem", "family", "thresholds", "sections", "reference", "knobs"}
@@ -101,9 +103,11 @@ def load(path_of: Callable[[str], Path]) -> Bundle:
         found = json.loads(path_of(DESCRIPTION).read_bytes())
     except ValueError as error:
         raise Refused(f"the bundle's {DESCRIPTION} is not JSON. Run 'train' again.") from error
-    wanted = _PLAIN | {"features", "calibrator", "digest", "files"}
+    formats.check(found, FORMAT, f"the bundle's {DESCRIPTION}")
+    wanted = _PLAIN | {"format", "features", "calibrator", "digest", "files"}
     if lacking := sorted(wanted - set(found)):
         raise Refused(f"the bundle's {DESCRIPTION} lacks {', '.join(lacking)}. Run 'train' again.")
+    formats.unknown(found, wanted, f"the bundle's {DESCRIPTION}")
     if found["family"] not in FAMILIES:
         raise Refused(f"the bundle is of family '{found['family']}'; this release knows {', '.join(FAMILIES)}.")
     parts = {name: path_of(name).read_bytes() for name in (FAMILIES[found["family"]].FILE, DEFINITION)}
@@ -115,6 +119,7 @@ def load(path_of: Callable[[str], Path]) -> Bundle:
         definition=parts[DEFINITION].decode(),
     )
     altered = [name for name, part in parts.items() if _sha256(part) != found["files"].get(name)]
+    formats.unknown(found["files"], set(parts), f"the bundle's {DESCRIPTION} (files)")
     if altered or bundle.digest != found["digest"]:
         raise Refused(
             f"the bundle's {', '.join(altered) or DESCRIPTION} was altered after it was made. Run 'train' again."

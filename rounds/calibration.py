@@ -167,4 +167,6 @@ def to_json(calibrator: Calibrator) -> Facts:
 def from_json(value: Facts) -> Calibrator:
     if value["kind"] == "platt":
         return Platt(value["slope"], value["offset"])
-    return Isotonic(tuple(value["margins"]), tuple(value["probabilities"]))
+    if value["kind"] == "isotonic":
+        return Isotonic(tuple(value["margins"]), tuple(value["probabilities"]))
+    raise Refused(f"the bundle has a calibrator of kind '{value['kind']}'; this release knows platt and isotonic.")

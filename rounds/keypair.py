@@ -46,9 +46,14 @@ def private_key() -> EllipticCurvePrivateKey:
     return key
 
 
-def public_keys() -> list[EllipticCurvePublicKey]:
-    """The keys that verify: VERIFY_KEYS, or on a laptop without keys the public half of its own pair."""
-    return parse(settings().verify_keys or _laptops(PUBLIC))
+def public_keys(given: str = "") -> list[EllipticCurvePublicKey]:
+    """The keys that verify: what is given, VERIFY_KEYS, or on a laptop without keys the public half of its own pair."""
+    return parse(given or settings().verify_keys or _laptops(PUBLIC))
+
+
+def is_laptop() -> bool:
+    """Whether this is a checkout, which may have a pair of its own; an image holds no pyproject.toml."""
+    return (ROOT / "pyproject.toml").is_file()
 
 
 def parse(value: str) -> list[EllipticCurvePublicKey]:
@@ -99,7 +104,7 @@ def _laptops(name: str) -> str:
     setting, other = ("SIGNING_KEY", "VERIFY_KEYS") if name == PRIVATE else ("VERIFY_KEYS", "SIGNING_KEY")
     if settings().signing_key or settings().verify_keys:
         raise Refused(f"{setting} is not set, and {other} is; want both. docs/security.md says which step needs which.")
-    if not LAPTOP.exists() and name == PRIVATE and (ROOT / "pyproject.toml").is_file():
+    if not LAPTOP.exists() and name == PRIVATE and is_laptop():
         try:
             make(LAPTOP)
         except OSError as error:

@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from rounds import formats
 from rounds.errors import StoreError
 
 Facts = dict[str, Any]
 Verdict = Literal["done", "skipped", "refused"]
+FORMAT: Literal[1] = 1
 
 
 class _Part(BaseModel):
@@ -71,9 +73,11 @@ class Circumstances(_Part):
     seconds: float
     machine: str
     python: str
+    signature: str = ""  # by steps that sign; a signature is random, so it is no content
 
 
 class Manifest(_Part):
+    format: Literal[1] = FORMAT
     problem: str
     run: str
     step: str
@@ -107,10 +111,16 @@ def digest(value: Any) -> str:
 def parse(raw: bytes, path: str) -> Manifest:
     """A manifest from the store; one that was altered into nonsense is named, never guessed at."""
     try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(f"{path} is not a manifest (it is no JSON). Remove it and run the step again.") from error
+    formats.check(found, FORMAT, path, StoreError)
+    try:
         return Manifest.model_validate_json(raw)
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"])) or "the whole of it"
-        raise StoreError(
-            f"{path} is not a manifest ({where}: {fault['msg']}). Remove it and run the step again."
-        ) from error
+        advice = "Remove it and run the step again."
+        if fault["type"] == "extra_forbidden":
+            advice = "Leave it as it is, and upgrade to the release that wrote it."
+        raise StoreError(f"{path} is not a manifest of this release ({where}: {fault['msg']}). {advice}") from error

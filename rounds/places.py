@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from rounds import manifest
 from rounds.errors import StoreError
@@ -64,7 +64,9 @@ def going(store: Store, problem: str) -> frozenset[str]:
     return frozenset(path for mark in marks for path in json.loads(store.read(mark) or b"[]"))
 
 
-def finished(store: Store, problem: str, run: str, step: str, key: str) -> Manifest | None:
+def finished(
+    store: Store, problem: str, run: str, step: str, key: str, sound: Callable[[Manifest], bool] = lambda _: True
+) -> Manifest | None:
     """Work with this key that was finished before, in whichever run, if all its files are still what they were."""
     for path in (manifest_path(problem, run, step), key_path(problem, step, key)):
         found = read(store, path)
@@ -72,6 +74,7 @@ def finished(store: Store, problem: str, run: str, step: str, key: str) -> Manif
             found is not None
             and found.content.verdict != "refused"
             and found.circumstances.read.key() == key
+            and sound(found)
             and not going(store, problem).intersection(found.circumstances.places.values())
             and not damaged(store, found)
         ):

@@ -6,14 +6,20 @@ follows from it in `settle`, which can be repeated: whoever comes after a killed
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from dataclasses import dataclass
 from typing import Any
 
-from rounds import mirror, places
+from rounds import keypair, manifest, mirror, places, release
 from rounds.errors import Refused, RegistryError, StoreError
+from rounds.files import fetch
 from rounds.manifest import Facts, Manifest
 from rounds.mirror import MODEL, Mirrored
+from rounds.release import Override
+from rounds.scratch import scratch
+from rounds.signing import SIGNATURE
 from rounds.store import Store
 from rounds.tracking import Tracking
 from rounds.turns import Turn
@@ -22,6 +28,7 @@ CHAMPION, CHALLENGER, ANCHOR = ("champion", "challenger", "anchor")
 STAGING, PRODUCTION, ARCHIVED = "Staging", "Production", "Archived"
 PREVIOUS = "previous_champion"
 REPLACED = "rounds.replaced"
+RELEASED = "rounds.released"
 
 
 @dataclass(frozen=True)
@@ -84,6 +91,50 @@ class Registry:
     def keep(self, trained: Manifest) -> None:
         """Remember in the store what a version is made of, beyond the life of its run."""
         self.store.write(self._trained(trained.content.facts["bundle"]), trained.to_json())
+
+    def sign(self, trained: Manifest, evaluated: Manifest, override: Override | None = None) -> None:
+        """Remember what a version is made of, with its signed release; one that is there and holds stays as it is."""
+        digest = str(trained.content.facts["bundle"])
+        if override is None and self.is_released(digest):
+            return
+        self.keep(trained)
+        new = release.of(trained, evaluated, self.model, override)
+        release.write(self.store, self.problem, digest, release.sign(new, release.files(trained)))
+
+    def is_released(self, digest: str) -> bool:
+        """Whether a bundle is in the store, whole, with a valid signature, and passed its gates."""
+        kept = places.read(self.store, self._trained(digest))
+        if kept is None or places.damaged(self.store, kept):
+            return False
+        try:
+            signed = release.read(self.store, self.problem, digest)
+            if signed is None:
+                return False
+            found = signed.verified(release.files(kept), keypair.public_keys(), digest)
+            release.require(found, digest, problem=self.problem, model=self.model, bundle=digest)
+        except Refused:
+            return False
+        return found.verdict == "pass"
+
+    def attach(self, mirrored: Mirrored, digest: str) -> None:
+        """Put a bundle with its release into MLflow, from where the service takes it: before the version is made."""
+        shelf, signed = self.shelf(), release.read(self.store, self.problem, digest)
+        version = None if shelf is None else shelf.by_bundle(digest)
+        if signed is None:
+            return  # the service refuses the version by name
+        run = mirrored.id if version is None else version.source.split("/")[1]
+        mark = hashlib.sha256(signed.signature).hexdigest()
+        if self.tracking.call("get_run", run).data.tags.get(RELEASED) == mark:
+            return
+        trained = self.trained(Version(0, {"rounds.bundle": digest}, "", 0))
+        with scratch() as folder:
+            (whole := folder / "bundle").mkdir()
+            for name in trained.content.files:
+                shutil.copyfile(fetch(self.store, trained, name, folder), whole / name)
+            (whole / release.FILE).write_bytes(signed.raw)
+            (whole / SIGNATURE).write_bytes(signed.signature)
+            self.tracking.call("log_artifacts", run, str(whole), f"{MODEL}/bundle")
+        self.tracking.call("set_tag", run, RELEASED, mark)
 
     def trained(self, version: Version) -> Manifest:
         """What a version is made of."""
@@ -193,7 +244,9 @@ class Registry:
             trained = self.trained(Version(was["number"], tags, "", 0))
             if REPLACED in tags:
                 tags[REPLACED] = numbers.get(tags[REPLACED], "")
-            numbers[str(was["number"])] = str(self.add(self._mirrored(trained), tags).number)
+            mirrored = self._mirrored(trained)
+            self.attach(mirrored, str(trained.content.facts["bundle"]))
+            numbers[str(was["number"])] = str(self.add(mirrored, tags).number)
         return len(numbers)
 
     def _mirrored(self, trained: Manifest) -> Mirrored:
@@ -247,6 +300,19 @@ class Registry:
         raw = json.dumps(found, indent=1, sort_keys=True).encode()
         if self.store.read(self._snapshot) != raw:
             self.store.write(self._snapshot, raw)
+
+
+def version_tags(trained: Manifest, evaluated: Manifest, data: str) -> dict[str, str]:
+    """Where a version comes from, for whoever finds it in the registry; `data` is a digest of the validated table."""
+    auc = evaluated.content.facts["metrics"]["auc"]
+    return {
+        "stage": STAGING,
+        "rounds.run": evaluated.run,
+        "rounds.bundle": str(trained.content.facts["bundle"]),
+        "rounds.data": data,
+        "rounds.code": manifest.digest(trained.circumstances.read.code),
+        **{f"auc.{name}": f"{auc[name]:.4f}" for name in ("value", "low", "high")},
+    }
 
 
 def _version(found: Any) -> Version:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import problems
-from rounds import code, log, places, why
+from rounds import code, keypair, log, places, signed, why
 from rounds.errors import CRASHED, DONE, NOT_ASKED, NotAsked, Refused, RegistryError, RoundsError
 from rounds.files import Reader, Writer, acceptable
 from rounds.knobs import Problem
@@ -50,6 +50,7 @@ def step(
     options: Mapping[str, str] | None = None,
     reuse: bool = True,
     mirror: bool = False,
+    signs: bool = False,
     sorts: Callable[[Reader], tuple[str, ...]] = lambda _: (),
 ) -> Callable[[Callable[[Reader, Writer, K], Facts]], Step[K]]:
     """Make a step of `main(read, write, knobs)`.
@@ -57,10 +58,11 @@ def step(
     `reads` names steps, or single files of them: `validate/table.parquet` does not change when a report does.
     The fields of `knobs` are the sections of problem.yaml that it may read, `modules` the problem's own modules,
     `also` whatever else decides the result (its first answer is part of the key, its second becomes `read.also`).
-    A step without `reuse` looks at the world every time; one with `mirror` shows in MLflow what it did.
+    A step without `reuse` looks at the world every time; one with `mirror` shows in MLflow what it did; one that
+    `signs` vouches with SIGNING_KEY for what it wrote.
     `sorts` name what the step's result is the last good one of, besides of all.
     """
-    return lambda main: Step(main, reads, knobs, modules, also, dict(options or {}), reuse, mirror, sorts)
+    return lambda main: Step(main, reads, knobs, modules, also, dict(options or {}), reuse, mirror, signs, sorts)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Step(Generic[K]):
     options: dict[str, str]
     reuse: bool
     mirror: bool
+    signs: bool
     sorts: Callable[[Reader], tuple[str, ...]]
 
     @property
@@ -126,6 +129,8 @@ class Step(Generic[K]):
         described = problems.problem(problem)
         knobs = self.knobs(**{field.name: getattr(described, field.name) for field in dataclasses.fields(self.knobs)})
         store = open_store(settings().store)
+        if self.signs:
+            keypair.private_key()  # a step that cannot sign what it will write says so before it works
         inputs = self._inputs(store, problem, run)
         with scratch() as folder:
             read = Reader(
@@ -139,7 +144,7 @@ class Step(Generic[K]):
             extra, value, refusal = self._look(read, knobs)
             ingredients = self._ingredients(described, inputs, extra)
             if self.reuse and not force and refusal is None:
-                done = places.finished(store, problem, run, self.name, ingredients.key())
+                done = places.finished(store, problem, run, self.name, ingredients.key(), self._is_sound(problem))
                 if done is not None:
                     return self._again(read, done, run, started)
             read = dataclasses.replace(read, also=value)
@@ -150,11 +155,19 @@ class Step(Generic[K]):
         found = {}
         for name in dict.fromkeys(entry.partition("/")[0] for entry in self.reads):
             done = acceptable(places.read(store, places.manifest_path(problem, run, name)), name, run)
+            if name in signed.STEPS:  # before anything that it wrote is opened
+                signed.check(done, problem, name)
             if name not in self.reads:
                 files = {entry.partition("/")[2] for entry in self.reads if entry.startswith(f"{name}/")}
                 done = done.model_copy(update={"content": done.content.only(files)})
             found[name] = done
         return found
+
+    def _is_sound(self, problem: str) -> Callable[[Manifest], bool]:
+        """Whether earlier work of this step may be referred to: of one that signs, only what is signed."""
+        if not self.signs:
+            return lambda _: True
+        return lambda done: signed.is_sound(done, problem, self.name)
 
     def _look(self, read: Reader, knobs: K) -> tuple[Facts, Any, Refused | None]:
         """What else decides the result; a refusal here is on record like one of the work itself."""
@@ -227,6 +240,7 @@ class Step(Generic[K]):
             seconds=_since(started),
             machine=f"{platform.system()} {platform.machine()}",
             python=platform.python_version(),
+            signature=signed.seal(read.problem, self.name, content, ingredients) if self.signs else "",
         )
         made = Manifest(
             problem=read.problem,

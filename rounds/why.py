@@ -21,7 +21,7 @@ def reasons(now: Ingredients, last: Manifest | None, *, damaged: list[str], forc
         return found
     if damaged:
         return (f"of run {last.run}, {' and '.join(damaged)} is gone or altered",)
-    return (f"run {last.run} read the same, but its result was refused or is not on record",)
+    return (f"run {last.run} read the same, but its result was refused, is not signed, or is not on record",)
 
 
 def differences(before: Ingredients, now: Ingredients) -> Iterator[str]:

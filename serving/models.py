@@ -16,13 +16,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from rounds import bundle, tracking
+from rounds import bundle, keypair, release, tracking
 from rounds.bundle import Bundle
 from rounds.definition import Definition
 from rounds.errors import Refused, RegistryError
 from rounds.families import FAMILIES
 from rounds.journal import Answering
 from rounds.mirror import MODEL
+from rounds.registry import ARCHIVED, PRODUCTION, STAGING
 from rounds.tracking import Tracking
 from serving import cache, examples
 from serving.inputs import Inputs
@@ -30,6 +31,7 @@ from serving.settings import Wanted
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 EVALUATION = "evaluate/metrics.json"
+STAGES = {STAGING, PRODUCTION, ARCHIVED}
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Models:
     wanted: Wanted
     url: str
     cache: Path
+    verify_keys: str = ""  # read anew for each version, so that a file of them can change meanwhile
 
     def remembered(self) -> Live | None:
         """What answered last, if its files are whole; for this the registry is not needed."""
@@ -98,6 +101,8 @@ class Models:
             return now
         if not digest:
             raise Refused(f"version {number} of {self.wanted.name} names no bundle; it was not made by 'register'.")
+        if dict(found.tags).get("stage") not in STAGES:
+            raise Refused(f"version {number} of {self.wanted.name} has no stage; it was not made by 'register'.")
         if not self.whole(digest):
             self._bring(door, found, digest)
         evaluation = self._evaluation(door, found.run_id)
@@ -118,12 +123,8 @@ class Models:
 
     def open(self, card: Card) -> Live:
         """The bundle of a card, from the cache."""
-        folder = self.cache / "bundles" / card.bundle
-        loaded = _load(folder)
-        if loaded.digest != card.bundle:
-            raise Refused(f"the bundle {card.bundle[:12]} in {folder} is another one ({loaded.digest[:12]}).")
-        if loaded.problem != self.problem:
-            raise Refused(f"version {card.version} of {card.model} predicts {loaded.problem}; want {self.problem}.")
+        name = f"version {card.version} of {card.model}"
+        loaded = self._verified(self.cache / "bundles" / card.bundle, card.bundle, name)
         definition = loaded.rebuild()
         live = Live(card, loaded, definition, Inputs(definition))
         test(live)
@@ -132,9 +133,25 @@ class Models:
     def whole(self, digest: str) -> bool:
         """Whether the cache has this bundle, unaltered."""
         try:
-            return _load(self.cache / "bundles" / digest).digest == digest
+            self._verified(self.cache / "bundles" / digest, digest, digest)
         except Refused:
             return False
+        return True
+
+    def _verified(self, folder: Path, digest: str, name: str) -> Bundle:
+        """The bundle in a folder, if it is signed and released as this one: none of its code has run before."""
+        try:
+            found = release.verified_folder(folder, keypair.public_keys(self.verify_keys), name)
+            release.require(found, name, problem=self.problem, model=self.wanted.name, bundle=digest)
+            found.require_verdict(name)
+            loaded = bundle.load(lambda file: folder / file)
+        except OSError as error:
+            raise Refused(f"{name} is not whole in {folder}: {os.strerror(error.errno or 0)}.") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise Refused(f"{name} is none that this release reads ({type(error).__name__}).") from error
+        if (loaded.problem, loaded.digest) != (self.problem, digest):
+            raise Refused(f"{name} has the bundle {loaded.digest[:12]} of {loaded.problem}; want {digest[:12]}.")
+        return loaded
 
     def _asked(self, door: Tracking) -> Any:
         if self.wanted.alias:
@@ -145,12 +162,7 @@ class Models:
         """The bundle's files from the registry to their place in the cache, all of them or none."""
         with _half(self.cache) as half:
             brought = Path(door.call("download_artifacts", found.run_id, f"{MODEL}/bundle", str(half)))
-            loaded = _load(brought)
-            if loaded.digest != digest:
-                raise Refused(
-                    f"the registry's files of version {found.version} are of bundle {loaded.digest[:12]}, "
-                    f"and it names {digest[:12]}. Run 'rounds mirror'."
-                )
+            self._verified(brought, digest, f"version {found.version} of {self.wanted.name}")
             place = self.cache / "bundles" / digest
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(place, ignore_errors=True)  # one that was altered; a sound one would have been taken
@@ -182,15 +194,6 @@ def test(live: Live) -> None:
     probability, (margin,) = float(live.bundle.score(matrix)[0]), live.margins(matrix)
     if not (math.isfinite(margin) and 0 <= probability <= 1) or live.calibrate(margin) != probability:
         raise Refused(f"the bundle {live.card.bundle[:12]} did not pass its self-test: it answered {probability}.")
-
-
-def _load(folder: Path) -> Bundle:
-    try:
-        return bundle.load(lambda name: folder / name)
-    except OSError as error:
-        raise Refused(f"the bundle in {folder} is not whole: {os.strerror(error.errno or 0)}.") from error
-    except (KeyError, TypeError, ValueError) as error:
-        raise Refused(f"the bundle in {folder} is none that this release reads ({type(error).__name__}).") from error
 
 
 class _half:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from problems import problem
+from rounds import keypair
 from rounds.errors import Refused
 from rounds.knobs import Problem
 from rounds.settings import ROOT
@@ -48,6 +49,7 @@ class Settings:
     journal_days: int
     journal_store_days: int  # in the store, of both ledgers; 0 is for ever
     keys: Path | None
+    verify_keys: str  # by which versions must be signed
     host: str
     port: int
     body_bytes: int
@@ -85,6 +87,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         journal_days=_whole(given, "JOURNAL_DAYS", 30, 1),
         journal_store_days=_kept(given, problem(name)),
         keys=Path(given["KEYS"]) if given.get("KEYS") else None,
+        verify_keys=_verify_keys(given),
         host=given.get("HOST") or "127.0.0.1",
         port=_whole(given, "PORT", 8000, 0, 65535),
         body_bytes=_whole(given, "BODY_BYTES", 16 * 1024 * 1024, 1024),
@@ -110,6 +113,14 @@ def wanted(text: str) -> Wanted:
     if found is None:
         raise Refused(f"MODEL is '{text}'; want models:/Name@champion, or models:/Name/7 for one version.")
     return Wanted(found[1], found[2], int(found[3]) if found[3] else None)
+
+
+def _verify_keys(given: Mapping[str, str]) -> str:
+    """Checked at the start; a laptop may make its pair later, with its first model."""
+    value = given.get("VERIFY_KEYS") or ""
+    if value or not keypair.is_laptop():
+        keypair.public_keys(value)
+    return value
 
 
 def _airflow(given: Mapping[str, str]) -> Airflow | None:

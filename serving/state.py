@@ -61,7 +61,7 @@ class State:
         self.keys = guard(settings.keys, settings.host)
         self.store: Store = open_store(settings.store)
         self.metrics, self.health = Metrics(), Health()
-        self.models = Models(settings.problem, settings.model, settings.tracking, settings.cache)
+        self.models = Models(settings.problem, settings.model, settings.tracking, settings.cache, settings.verify_keys)
         self.patience = Patience(settings.registry_seconds)
         folder, durable = settings.journal_folder, settings.journal == "durable"
         self.key, days, far = secret(settings.journal_key, folder), settings.journal_days, settings.journal_store_days

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from tests import trained
+from tests import keypairs, trained
 from tests.checkout import Checkout, copied, lenient
 from tests.s3 import Server, server
 from tests.warm import Warm
 from tests.warm import warm as started
 
 pytest_plugins = ["tests.rerun"]
+
+# Whatever a test starts signs and verifies with this pair, unless the test gives it another.
+os.environ.update(keypairs.environ())
 
 # No test may fail for being slow.
 settings.register_profile("rounds", deadline=None)

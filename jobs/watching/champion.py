@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from rounds import bundle, manifest, places
+from rounds import manifest, opened, places, signed
 from rounds.bundle import DESCRIPTION, Bundle
 from rounds.errors import Refused
 from rounds.files import Reader, fetch
 from rounds.manifest import Facts, Manifest
-from rounds.registry import CHAMPION, Registry, Version
-from rounds.tracking import open_tracking
-from rounds.turns import Turn
+from rounds.registry import Version
 
 
 @dataclass(frozen=True)
@@ -38,25 +36,16 @@ class Champion:
 
 def champion(read: Reader, model: str) -> Champion:
     """The version that answers, whole and unaltered."""
-    registry = _registry(read, model)
-    shelf = registry.shelf()
-    version = None if shelf is None else shelf.by_alias(CHAMPION)
-    if version is None:
-        raise Refused(f"{model} has no champion yet, so nothing can be watched. Run 'register' first.")
-    trained = registry.trained(version)
-    loaded = bundle.load(lambda name: fetch(read.store, trained, name, read.scratch))
-    tested, importance = _judged(read, version, trained)
-    return Champion(version.number, loaded, trained.circumstances.started, tested, importance)
-
-
-def _registry(read: Reader, model: str) -> Registry:
-    return Registry(open_tracking(), read.store, read.problem, model, Turn(read.store, ""))
+    found = opened.champion(read, model, "nothing can be watched")
+    tested, importance = _judged(read, found.version, found.trained)
+    return Champion(found.version.number, found.bundle, found.trained.circumstances.started, tested, importance)
 
 
 def _judged(read: Reader, version: Version, trained: Manifest) -> tuple[Facts, Facts]:
     """What evaluate found; the run may be gone by now, or its name be another run's, and the version's tags remain."""
     found = places.read(read.store, places.manifest_path(read.problem, version.run, "evaluate"))
-    if found is None or found.circumstances.read.inputs.get("train") != trained.content.digest():
+    judged = found is not None and found.circumstances.read.inputs.get("train") == trained.content.digest()
+    if found is None or not judged or not signed.is_sound(found, read.problem, "evaluate"):
         ends = {end: version.tags.get(f"auc.{end}") for end in ("value", "low", "high")}
         return ({} if None in ends.values() else {"auc": {end: float(str(at)) for end, at in ends.items()}}), {}
     try:

@@ -69,4 +69,4 @@ def test_reasons_in_order_of_what_they_tell() -> None:
     assert reasons(read(), None, damaged=[], forced=False) == ("the first run",)
     assert reasons(read(packages={}), last, damaged=["x"], forced=False) == ("package polars 2.1.0 -> (none)",)
     assert reasons(read(), last, damaged=["x", "y"], forced=False) == ("of run a, x and y is gone or altered",)
-    assert "was refused or is not on record" in reasons(read(), last, damaged=[], forced=False)[0]
+    assert "was refused, is not signed, or is not on record" in reasons(read(), last, damaged=[], forced=False)[0]

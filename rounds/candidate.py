@@ -1,0 +1,21 @@
+"""What holds for a model until it is registered: none is run that brings other code than is here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import problems
+from rounds.bundle import DEFINITION, Bundle
+from rounds.errors import Refused
+
+
+def require_own_definition(candidate: Bundle, problem: str, run: str) -> None:
+    """Refuse a candidate with other code than this image or checkout has: until it is registered, no other is run."""
+    own = Path(str(problems.definition(problem, "features").__file__)).read_text(encoding="utf-8")
+    if candidate.problem != problem:
+        raise Refused(f"the bundle of run {run} predicts {candidate.problem}; want {problem}. Run 'train' again.")
+    if candidate.definition != own:
+        raise Refused(
+            f"the bundle of run {run} has another {DEFINITION} than problems/{problem}/{DEFINITION} here, "
+            "so it is not run. Run 'train' again."
+        )

@@ -1,0 +1,65 @@
+"""How a registered version is opened: its release is verified before anything of its bundle is read or run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rounds import bundle, keypair, release
+from rounds.bundle import Bundle
+from rounds.errors import Refused
+from rounds.files import Reader, fetch
+from rounds.manifest import Manifest
+from rounds.registry import CHAMPION, Registry, Version
+from rounds.release import Release
+from rounds.tracking import open_tracking
+from rounds.turns import Turn
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A version, what it was made of, and what answers."""
+
+    version: Version
+    trained: Manifest
+    bundle: Bundle
+
+
+def champion(read: Reader, model: str, purpose: str) -> Opened:
+    """The version that answers, if it may; `purpose` ends the sentence where there is none."""
+    registry = Registry(open_tracking(), read.store, read.problem, model, Turn(read.store, ""))
+    shelf = registry.shelf()
+    version = None if shelf is None else shelf.by_alias(CHAMPION)
+    if version is None:
+        raise Refused(f"{model} has no champion yet, so {purpose}. Run 'register' first.")
+    released(registry, version).require_verdict(_name(registry, version))
+    return Opened(version, registry.trained(version), _loaded(registry, version, read.scratch))
+
+
+def opened(registry: Registry, version: Version, folder: Path) -> Bundle:
+    """The bundle of a version, verified; whether its verdict is in force is another question."""
+    released(registry, version)
+    return _loaded(registry, version, folder)
+
+
+def released(registry: Registry, version: Version) -> Release:
+    """The release of a version, verified to be its own."""
+    name = _name(registry, version)
+    signed = release.read(registry.store, registry.problem, version.bundle)
+    if signed is None:
+        raise Refused(f"{name} has no signed release in the store, so it is not used. Run 'register' again.")
+    found = signed.verified(release.files(registry.trained(version)), keypair.public_keys(), name)
+    release.require(found, name, problem=registry.problem, model=registry.model, bundle=version.bundle)
+    return found
+
+
+def _loaded(registry: Registry, version: Version, folder: Path) -> Bundle:
+    trained = registry.trained(version)
+    loaded = bundle.load(lambda name: fetch(registry.store, trained, name, folder))
+    if (loaded.problem, loaded.digest) != (registry.problem, version.bundle):
+        raise Refused(f"{_name(registry, version)} has another bundle in the store. Run 'register' again.")
+    return loaded
+
+
+def _name(registry: Registry, version: Version) -> str:
+    return f"version {version.number} of {registry.model}"
