@@ -10,12 +10,14 @@ import polars as pl
 from jobs.collecting import incoming, predictions
 from jobs.collecting.predictions import INPUT, Journaled, Windows
 from jobs.sources import SOURCES, chosen
-from rounds import journal, log, manifest, outcomes, recorded
+from rounds import journal, log, manifest, outcomes
+from rounds.audit import audit
 from rounds.errors import Refused
 from rounds.files import Reader, Writer
 from rounds.knobs import Column, Outcome, When
 from rounds.manifest import Facts
 from rounds.outcomes import LEDGER
+from rounds.recorded import Ledger
 from rounds.sourced import File
 from rounds.step import step
 from rounds.watched import Collect, Monitor
@@ -90,9 +92,28 @@ def receive(read: Reader, knobs: Knobs, at: datetime) -> None:
     SOURCES[source.kind].land(source, read, target)
     digest = manifest.digest(SOURCES[source.kind].fingerprint(source, read))
     listed = incoming.read(pl.scan_parquet(target, glob=False), knobs.columns, knobs.outcome, at)
-    lines = incoming.lines(listed, digest, lambda: journal.key(read.store, read.problem))
-    new = recorded.ship(lines, read.store, read.problem, f"list-{digest[:16]}", LEDGER, lambda: at)
+    key = journal.key(read.store, read.problem)
+    ledger = Ledger(read.store, read.problem, key, LEDGER)
+    new = ledger.ship(incoming.lines(listed, digest, key), f"list-{digest[:16]}", lambda: at)
     log.say(f"{new:,} outcomes of the list are new in the ledger")
+
+
+def ledgers(read: Reader) -> tuple[Ledger, Ledger]:
+    """Predictions and outcomes; without any line there is nothing to verify, and no key is wanted."""
+    names = (journal.LEDGER, LEDGER)
+    kept = any(read.store.folders(f"{read.problem}/.{name}") for name in names)
+    key = journal.key(read.store, read.problem) if kept else b""
+    predictions, told = (Ledger(read.store, read.problem, key, name) for name in names)
+    return predictions, told
+
+
+def evidence(*read: Ledger) -> tuple[Facts, list[str]]:
+    """Whether the ledgers are as they were written: figures, and a sentence for each fault."""
+    audits = [audit(ledger) for ledger in read]
+    missing = [each for found in audits for each in found.missing]
+    altered = [each for found in audits for each in found.altered]
+    counts = {"parts": sum(found.parts for found in audits), "missing": len(missing), "altered": len(altered)}
+    return counts, [*altered, *missing]
 
 
 @step(
@@ -109,13 +130,16 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     receive(read, knobs, min(now, to - timedelta(milliseconds=1)))  # a list for a day in the past had come by then
     windows = knobs.windows(to)
     how = Journaled(knobs.columns, knobs.who, knobs.outcome.column)
-    found, trouble = predictions.read(read.store, read.problem, how, windows)
-    said, more = outcomes.read(read.store, read.problem, windows.since, to)
-    table, counts = joined(found, said, predictions.older(read.store, read.problem, how, windows), knobs)
+    own, told = ledgers(read)
+    found, trouble = predictions.read(own, how, windows)
+    said, more = outcomes.read(told, windows.since, to)
+    table, counts = joined(found, said, predictions.older(own, how, windows), knobs)
     write.table(table, "predictions.parquet")
-    for each in [*trouble, *more]:
+    whole, faults = evidence(own, told)
+    trouble = list(dict.fromkeys([*faults, *trouble, *more]))
+    for each in trouble:
         log.say(each)
-    return facts(table, counts, windows, [*trouble, *more])
+    return {**facts(table, counts, windows, trouble), "evidence": whole}
 
 
 if __name__ == "__main__":

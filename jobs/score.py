@@ -17,7 +17,7 @@ from jobs.calling.calls import last_calls
 from jobs.calling.ranked import CALL, INSIDE, PROBABILITY, RANK
 from jobs.checks.uniqueness import ROW
 from jobs.sources import SOURCES, chosen
-from rounds import journal, log, manifest, opened, recorded
+from rounds import journal, log, manifest, opened
 from rounds.answering import Serve
 from rounds.bundle import Bundle
 from rounds.definition import Sections
@@ -28,6 +28,7 @@ from rounds.knobs import Score, Validate
 from rounds.manifest import Facts
 from rounds.pasts import Pasts, open_pasts
 from rounds.reasons import strongest
+from rounds.recorded import Ledger
 from rounds.sourced import File
 from rounds.step import step
 
@@ -113,16 +114,16 @@ def harmless(shown: pl.DataFrame) -> pl.DataFrame:
 
 
 def records(
-    answered: pl.DataFrame, found: scored.Scored, by: Answer, read: Reader, seed: str
+    answered: pl.DataFrame, found: scored.Scored, by: Answer, read: Reader, key: bytes, seed: str
 ) -> Iterator[pl.DataFrame]:
     """What the journal holds of every row, some rows at a time."""
     answering = Answering(read.problem, by.knobs.model, by.number, by.bundle.digest)
-    key = journal.key(read.store, read.problem)
     said = {"history_as_of": by.pasts.as_of, "at": ""}
     for start in range(0, answered.height, journaled.PART):
         rows = slice(start, start + journaled.PART)
         part = answered[rows]
-        ids = [hashlib.blake2b(f"{seed} {row}".encode(), digest_size=16).hexdigest() for row in part.get_column(ROW)]
+        draws = (hashlib.blake2b(f"{seed} {row}".encode(), digest_size=14) for row in part.get_column(ROW))
+        ids = [journal.NIGHTLY + draw.hexdigest() for draw in draws]
         answers = {
             "id": ids,
             "features": pl.Series(found.matrix[rows].astype(np.float64)).arr.to_list(),
@@ -165,7 +166,9 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     write.table(shown, "list.parquet")
     harmless(shown).write_csv(write.path("list.csv"))
     seed = manifest.digest([read.run, known, loaded.digest, by.pasts.version])
-    new = recorded.ship(records(answered, found, by, read, seed), read.store, read.problem, f"score-{seed[:16]}")
+    key = journal.key(read.store, read.problem)
+    lines = records(answered, found, by, read, key, seed)
+    new = Ledger(read.store, read.problem, key).ship(lines, f"{journal.SCORED}{seed[:16]}")
     log.say(f"{new:,} predictions are new in the journal")
     return facts(by, rows, calls)
 

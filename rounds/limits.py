@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import zlib
 from dataclasses import dataclass
 
 from rounds.errors import Refused
@@ -40,17 +39,3 @@ PART = Limit("ROUNDS_PART", "500 MB")  # of one part of a journal, in memory
 
 class TooLarge(Exception):
     """It would unpack to more than it may."""
-
-
-def unpack(packed: bytes, most: int) -> bytes:
-    """What gzip packed, if that is at most so many bytes: no more than these are ever held."""
-    content = b""
-    while packed:
-        reader = zlib.decompressobj(wbits=31)
-        content += reader.decompress(packed, most + 1 - len(content))
-        if len(content) > most:
-            raise TooLarge
-        if not reader.eof:
-            raise EOFError("the packed bytes end early")
-        packed = reader.unused_data.lstrip(b"\0")
-    return content

@@ -14,15 +14,16 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from rounds import recorded
+from rounds.evidence import FORMAT
 from rounds.knobs import Column
 from rounds.manifest import Facts
-from rounds.store import Store
+from rounds.recorded import Ledger
 
 LEDGER = "outcomes"
 ACTIONS = ("none", "message", "call")
 # entry: the line's own id. at: when it was received. id or appointment: what it is about, the latter as a keyed hash.
 # propensity: the chance with which the policy would have taken that action. observed: when it was known at its source.
-FIELDS = ("entry", "at", "id", "appointment", "outcome", "action", "propensity", "observed")
+FIELDS = ("entry", "at", "format", "key", "id", "appointment", "outcome", "action", "propensity", "observed")
 
 
 class Settled(NamedTuple):
@@ -35,12 +36,13 @@ class Settled(NamedTuple):
 @cache
 def schema() -> pl.Schema:
     """Made when it is asked for: whoever only imports this module waits for no polars."""
-    return pl.Schema({**dict.fromkeys(FIELDS, pl.String), "outcome": pl.Boolean, "propensity": pl.Float64})
+    other = {"format": pl.Int64, "outcome": pl.Boolean, "propensity": pl.Float64}
+    return pl.Schema({**dict.fromkeys(FIELDS, pl.String), **other})
 
 
-def record(entry: str, at: str, **said: Any) -> dict[str, Any]:
-    """One line; whatever was not said is null, and `observed` is then taken to be when it was received."""
-    return {**dict.fromkeys(FIELDS), "entry": entry, "at": at, **said}
+def record(entry: str, at: str, key: str, **said: Any) -> dict[str, Any]:
+    """One line; `key` is the id of the key. What was not said is null; `observed` is then when it was received."""
+    return {**dict.fromkeys(FIELDS), "entry": entry, "at": at, "format": FORMAT, "key": key, **said}
 
 
 def which(columns: Mapping[str, Column]) -> str | None:
@@ -48,12 +50,9 @@ def which(columns: Mapping[str, Column]) -> str | None:
     return next((name for name, column in columns.items() if column.unique and column.type == "identifier"), None)
 
 
-def read(store: Store, problem: str, first: datetime, to: datetime) -> tuple[pl.DataFrame, list[str]]:
+def read(ledger: Ledger, first: datetime, to: datetime) -> tuple[pl.DataFrame, list[str]]:
     """The lines that came in this time, which ends before `to`, and what could not be read."""
-    parts = [
-        recorded.table(store, path, schema())
-        for path in recorded.between(store, problem, first.date(), to.date(), LEDGER)
-    ]
+    parts = [ledger.table(path, schema()) for path in ledger.between(first.date(), to.date())]
     lines = pl.concat([pl.DataFrame(schema=schema()), *(part.table for part in parts)])
     timed = lines.with_columns(
         recorded.moment(pl.col("at")), recorded.moment(pl.coalesce("observed", "at")).alias("observed")

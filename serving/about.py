@@ -215,4 +215,5 @@ def counted(state: State) -> bytes:
     metrics.journal_waiting.set(journal.waiting + told.waiting)
     metrics.journal_lag.set(max(journal.lag, told.lag))
     metrics.journal_full.set(journal.full)
+    metrics.journal_lacking.set(len(state.journal.lacking) + len(state.outcomes.lacking))
     return metrics.text()

@@ -13,8 +13,9 @@ import numpy as np
 from rounds import log
 from rounds.bundle import Bundle, load
 from rounds.errors import Refused, StoreError
+from rounds.journal import ID
 from serving.bodies import Malformed, Part, cut, groups, refuse, repeated_in, surely_once
-from serving.inputs import FAULTS, Wrong
+from serving.inputs import FAULTS, Wrong, fault
 from serving.limits import BUSY, Body, Content, Problem
 from serving.models import Live
 from serving.predict import LINES, Prediction, Question, Told
@@ -94,11 +95,14 @@ class Asking:
             wanted = _wanted(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise Problem(422, 'The body is no {"id": "..."}.', fields=[]) from None
+        if ID.fullmatch(wanted.id) is None:
+            wants = "the id of a prediction: 32 digits from 0 to f"
+            raise Problem(422, "The id is not that of a prediction.", fields=[fault("id", wanted.id, wants)])
         try:
             record = await self.state.clerk.ask(self.state.journal.find, wanted.id)
-        except StoreError as error:
+        except (Refused, StoreError) as error:
             log.say(f"/explain: {error}")
-            text = "This prediction is not on record here, and the store, where it may be, does not answer just now."
+            text = "This prediction is not on record here, and the store, where it may be, cannot be read just now."
             raise Problem(503, text, BUSY) from None
         if record is None:
             raise Problem(404, "No prediction of this id is on record here.")

@@ -24,6 +24,7 @@ OUTCOMES = (
     *("entries", "matched", "repeated", "corrected", "contradictory", "disputed"),
     *("unknown", "older", "late", "called"),
 )
+FAULTS = ("missing", "altered")
 DRIFTS = {
     "psi": "PSI of the newest window",
     "threshold": "PSI that chance alone exceeds with the asked rate",
@@ -67,6 +68,10 @@ def _watched(seen: Seen) -> Iterator[Any]:
     yield from _performance((monitor or {}).get("performance") or {})
     counts = (collect or {}).get("outcomes") or {}
     yield _many("rounds_outcomes_collected", "Outcomes of the last collect", "kind", counts, OUTCOMES)
+    whole = (collect or {}).get("evidence") or {}
+    yield _many("rounds_journal_faults", "What collect found missing or altered in the ledgers", "kind", whole, FAULTS)
+    if "parts" in whole:
+        yield _one("rounds_journal_parts", "Parts of the ledgers that their heads name; it never falls", whole["parts"])
     windows = (monitor or {}).get("windows") or []
     rows = {str(each["window"]): each["rows"] for each in windows}
     yield _many("rounds_window_rows", "Predictions in each window, 0 the newest", "window", rows, rows)

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from rounds.errors import Refused, RoundsError, StoreError
-from rounds.journal import LEDGER
+from rounds.errors import Refused, RoundsError
+from rounds.journal import LEDGER, key_note, same_key
 from rounds.store import Store
 from serving import searching
 from serving.patience import silence
@@ -28,6 +28,7 @@ from serving.shipping import Yard
 
 MEGABYTE = 1024 * 1024
 FORGET = 6 * 3600.0
+AUDIT = 300.0  # seconds between two looks at whether the store still holds what was shipped
 LONG = 10.0  # seconds after which a store that is still taking a segment is told
 REST = 30.0  # seconds that a store which failed is left alone
 
@@ -57,6 +58,7 @@ class Journal:
         problem: str,
         store: Store | None,
         *,
+        key: bytes,
         ledger: str = LEDGER,
         durable: bool = True,
         days: int = 0,
@@ -67,7 +69,9 @@ class Journal:
         turn: float = 1.0,
     ) -> None:
         self.durable = durable
-        self.yard = Yard(folder / problem, problem, store, keep_bytes, days, store_days, ledger=ledger, asks=self._asks)
+        self.yard = Yard(
+            folder / problem, problem, store, keep_bytes, days, store_days, ledger=ledger, asks=self._asks, key=key
+        )
         self._bounds = (segment_bytes, segment_seconds)
         self._every = turn  # seconds between two looks at what there is to close and to ship
         self._instance, self._number = secrets.token_hex(6), 0
@@ -76,6 +80,8 @@ class Journal:
         self._turn = threading.Lock()  # held for a write and its sync
         self._stop = threading.Event()
         self._full, self._trouble, self._rest, self._forget = False, "", 0.0, 0.0
+        self._audit = 0.0
+        self.lacking: list[str] = []  # what the store lost of what was shipped from here, at the last look
         self._asked = math.inf  # since when the store has been taking a segment
         self._encode = msgspec.json.Encoder().encode_lines
         self._shipper = threading.Thread(target=self._ship, name="journal", daemon=True)
@@ -87,6 +93,7 @@ class Journal:
         except OSError as error:
             told = f"{self.yard.folder.parent} cannot be made: {error.strerror}. Want a folder that may be written."
             raise Refused(f"JOURNAL_FOLDER {told}") from error
+        self._same_key()
         self.yard.mend()
         self._shipper.start()
 
@@ -132,13 +139,23 @@ class Journal:
         trouble = "what ships the journal has ended: start the service again" if ended else trouble
         return State(len(found), sum(each.st_size for each in found), lag, self._full, trouble)
 
+    def _same_key(self) -> None:
+        """A folder is written with one key: another one is refused, and the first is noted."""
+        note = self.yard.folder / "key.json"
+        try:
+            if note.exists():
+                return same_key(note.read_bytes(), str(self.yard.folder), self.yard.key)
+            put(note, key_note(self.yard.key))
+        except OSError as error:
+            raise Refused(f"JOURNAL_FOLDER {self.yard.folder} cannot be used: {error.strerror}.") from error
+
     def _ready(self, day: str) -> Segment:
         """The segment that takes the next lines: a new one when the old is large, old, of another day or unsound."""
         if self._segment is not None and (self._due() or day != self._day or not self._segment.sound):
             self._retire()
         if self._segment is None:
+            self._segment = begin(self.yard.folder, self._instance, self._number + 1, self.durable)
             self._number += 1
-            self._segment = begin(self.yard.folder, self._instance, self._number, self.durable)
             self._day, self._begun = day, time.monotonic()
         return self._segment
 
@@ -150,6 +167,8 @@ class Journal:
     def _retire(self) -> None:
         if self._segment is not None:
             self._segment.close()
+            if self._segment.size == 0:
+                self._number -= 1  # nothing was written: a number that is left out would look like a part that is lost
             self._segment = None
 
     def _ship(self) -> None:
@@ -168,10 +187,13 @@ class Journal:
         try:
             self.yard.tidy(wait=ending, full=self._full, forget=forget)
             self._forget = time.monotonic() + FORGET if forget else self._forget
+            if time.monotonic() >= self._audit:
+                self._audit = time.monotonic() + AUDIT
+                self.lacking = self.yard.lacking()
             self._say("")
-        except (StoreError, OSError) as error:
+        except (RoundsError, OSError) as error:
             self._rest = time.monotonic() + REST
-            self._say(str(error) if isinstance(error, StoreError) else f"{self.yard.folder}: {error.strerror}")
+            self._say(str(error) if isinstance(error, RoundsError) else f"{self.yard.folder}: {error.strerror}")
         if self._full:  # nobody may ask again while it is said to be full, so look for room
             with suppress(OSError):
                 put(self.yard.folder / ".room", bytes(MEGABYTE))

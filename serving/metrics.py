@@ -48,6 +48,9 @@ class Metrics:
         self.journal_waiting = Gauge("rounds_journal_waiting", "Segments that the store lacks", registry=own)
         self.journal_lag = Gauge("rounds_journal_lag_seconds", "Age of the oldest line not shipped", registry=own)
         self.journal_full = Gauge("rounds_journal_full", "1 while the journal takes no record", registry=own)
+        self.journal_lacking = Gauge(
+            "rounds_journal_lacking", "What was shipped from here and the store does not hold any more", registry=own
+        )
         self.scores = Scores()
         own.register(self.scores)
         self._days: dict[tuple[int, int], collections.Counter[str]] = {}

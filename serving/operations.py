@@ -16,6 +16,7 @@ from serving.watching import age_days, ended, moment
 SILENT = 300.0  # seconds after which whoever used to ask for the metrics is missed
 FEW = 10  # predictions that are shown one by one in the summary
 STALE = 2 * 86400.0  # seconds from which on what monitor found is old
+LACKING = 3  # faults of the journal that are shown at once
 ILL = "not well"
 FINE = {"well", "full: nothing is answered"}
 MORE = "A key with the scope 'operate' is told more."
@@ -31,12 +32,14 @@ def health(state: State) -> Facts:
         "registry": told["registry"],
         "histories": told["histories"],
         "journal": told["journal"],
+        "evidence": _evidence(state) or "well",
         "store": seen.trouble or "well",
         "watch": _watched(state) or "well",
         "airflow": state.watching.trouble.get("airflow", "not set up") or "well",
         "metrics": f"asked for at {moment(scraped)}" if scraped else "nobody has asked for them yet",
     }
-    says = [f"{name}: {parts[name]}" for name in ("registry", "journal", "store", "watch") if parts[name] != "well"]
+    judged = ("registry", "journal", "evidence", "store", "watch")
+    says = [f"{name}: {parts[name]}" for name in judged if parts[name] != "well"]
     says += [f"{name}: {trouble}" for name, trouble in state.troubles().items()]
     says += [] if parts["airflow"] in {"well", "not set up"} else [f"airflow: {parts['airflow']}"]
     if scraped and time.time() - scraped > SILENT:
@@ -77,7 +80,10 @@ def model(state: State) -> Facts:
 def predictions(state: State, limit: int = FEW) -> Facts:
     """What this process answered, by day and version, the newest one by one, and what the last collect found of all."""
     found = state.watching.seen.facts("collect")
-    kept = ("to", "first", "predictions", "appointments", "by_version", "rows_per_window", "outcomes", "trouble")
+    kept = (
+        *("to", "first", "predictions", "appointments", "by_version", "rows_per_window", "outcomes", "trouble"),
+        "evidence",
+    )
     return {
         "since": moment(state.begun),
         "days": state.metrics.days(),
@@ -166,6 +172,18 @@ def _blind(state: State, step: str, never: str) -> Sequence[str]:
     seen = state.watching.seen
     told = [f"What is said here is of {seen.looked or 'no time yet'}: {seen.trouble}"] if seen.trouble else []
     return told if step in seen.steps or (seen.trouble and not seen.at) else [*told, never]
+
+
+def _evidence(state: State) -> str:
+    """What is missing or altered in the ledgers, as this instance and the last collect saw it."""
+    lacking = [*state.journal.lacking, *state.outcomes.lacking]
+    found = state.watching.seen.facts("collect") or {}
+    whole = found.get("evidence") or {}
+    count = whole.get("missing", 0) + whole.get("altered", 0)
+    if count:
+        lacking.append(f"collect found {count} faults; the first: {next(iter(found.get('trouble') or ()), '')}")
+    more = [f"and {len(lacking) - LACKING} more"] if len(lacking) > LACKING else []
+    return ". ".join([*lacking[:LACKING], *more])
 
 
 def _watched(state: State) -> str:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import UNSET
 
 from rounds.decoding import EARLIEST
+from rounds.evidence import key_id
 from rounds.journal import keyed
 from rounds.outcomes import ACTIONS, record, which
 from serving.batches import Batches
@@ -49,6 +50,7 @@ class Telling:
     def __init__(self, state: State) -> None:
         self.state, self._journal = state, state.outcomes
         self._named = which(state.problem.columns) is not None
+        self._key_id = key_id(state.key)
         self._batches: Batches[list[Line], None] = Batches(self._commit, len, LINES)
 
     async def tell(self, body: Body, query: bytes) -> bytes:
@@ -116,7 +118,7 @@ class Telling:
             said["id"] = str(said["id"])
         if "observed" in said:
             said["observed"] = _moment(said["observed"]).isoformat(timespec="milliseconds")
-        return record(secrets.token_hex(16), now.isoformat(timespec="milliseconds"), **said)
+        return record(secrets.token_hex(16), now.isoformat(timespec="milliseconds"), self._key_id, **said)
 
 
 async def _rows(part: Part, body: Body) -> list[Any]:

@@ -17,6 +17,7 @@ import numpy as np
 from rounds import journal as lines
 from rounds.answering import Bands
 from rounds.errors import HistoryError, Refused
+from rounds.evidence import key_id
 from rounds.history import Past
 from rounds.journal import Known
 from rounds.pasts import Pasts
@@ -76,6 +77,7 @@ class Predictor:
         self.pasts: Pasts | None = None
         self.remote = False  # whether a look at the histories may block
         self._key, self._slow = key, 0.0
+        self._key_id = key_id(key)
         self._list = asyncio.Lock()  # one list at a time, so that single questions wait for one thread and not for ten
         self._batches: Batches[Question, Answer] = Batches(self._work, lambda question: len(question.rows), ROWS)
 
@@ -210,6 +212,7 @@ class Predictor:
                 live.answering,
                 id=said.id,
                 at=at,
+                key=self._key_id,
                 who=None if name is None else lines.keyed(name, key),
                 input=input,
                 features=features,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import gzip
 import hashlib
 import json
 import os
@@ -12,6 +11,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+
+from rounds import evidence
+from rounds.evidence import Before, Header, Place
 
 SUFFIX = ".jsonl"
 LEVEL = 3  # of gzip: a fifth of the size, at a third of the time that its default takes
@@ -104,24 +106,44 @@ def mend(path: Path, file: int) -> bytes:
 
 @dataclass(frozen=True)
 class Packed:
-    """A segment's lines compressed, under a name that holds their digest: shipped twice it is still there once."""
+    """A segment's lines as a part, under a name that holds their digest: shipped twice it is still there once."""
 
     name: str
-    day: str
+    header: Header
     content: bytes
 
+    @property
+    def day(self) -> str:
+        return self.header.day
 
-def pack(path: Path, lines: bytes) -> Packed:
-    digest = hashlib.sha256(lines).hexdigest()[:12]
-    return Packed(f"{path.stem}-{digest}", _day(path, lines), gzip.compress(lines, LEVEL, mtime=0))
+
+def name(path: Path, lines: bytes) -> str:
+    """What the part of a segment is called."""
+    return f"{path.stem}-{hashlib.sha256(lines).hexdigest()[:12]}"
+
+
+def instance(path: Path) -> tuple[str, int]:
+    """Whose segment it is, and its number."""
+    name, _, number = path.stem.rpartition("-")
+    return name, int(number)
+
+
+def pack(path: Path, lines: bytes, problem: str, ledger: str, key: bytes, before: Before | None) -> Packed:
+    """A part of the segment's lines, chained to the one that its instance packed before."""
+    where = Place(_day(path, lines), *instance(path))
+    header = evidence.described(where, problem, ledger, lines, key, before)
+    return Packed(name(path, lines), header, evidence.pack(header, lines, key, LEVEL))
 
 
 def _day(path: Path, lines: bytes) -> str:
-    """The day (UTC) of the first record."""
+    """The day (UTC) of the first record; what a newer release wrote is refused."""
     try:
-        return date.fromisoformat(json.loads(lines[: lines.index(b"\n")])["at"][:10]).isoformat()
+        first = json.loads(lines[: lines.index(b"\n")])
+        day = date.fromisoformat(first["at"][:10]).isoformat()
     except (KeyError, TypeError, ValueError):
         return datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
+    evidence.check_format(first.get("format", evidence.FORMAT), str(path))
+    return day
 
 
 def put(path: Path, content: bytes) -> None:

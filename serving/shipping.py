@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 
-from rounds.errors import StoreError
+from rounds.errors import Refused, StoreError
 from rounds.faults import point
-from rounds.journal import LEDGER, place
-from rounds.recorded import days, parts
+from rounds.journal import LEDGER, note_key, place
+from rounds.recorded import Ledger
 from rounds.store import Store
-from serving.segments import SUFFIX, Packed, abandoned, locked, make, mend, pack, put
+from serving.chains import Chains
+from serving.segments import SUFFIX, Packed, abandoned, instance, locked, make, mend, name, pack, put
 
 ZIPPED = f"{SUFFIX}.gz"
 
@@ -35,6 +37,16 @@ class Yard:
     today: Callable[[], datetime] = lambda: datetime.now(UTC)
     ledger: str = LEDGER
     asks: Callable[[bool], None] = lambda _: None  # told when the store is asked to take a segment, and when it has
+    key: bytes = field(kw_only=True)  # of the chain and of the hashes
+
+    @property
+    def recorded(self) -> Ledger | None:
+        """This ledger as it lies in the store."""
+        return None if self.store is None else Ledger(self.store, self.problem, self.key, self.ledger)
+
+    @cached_property
+    def chains(self) -> Chains:
+        return Chains(self.folder / "heads")
 
     def place(self, day: str, name: str) -> str:
         """Where a part of this ledger lies in the store."""
@@ -70,13 +82,13 @@ class Yard:
         if trouble is not None:
             raise trouble
 
-    def _pack_all(self) -> OSError | None:
+    def _pack_all(self) -> OSError | Refused | None:
         """One segment that cannot be read or packed does not keep the others."""
-        trouble = None
+        trouble: OSError | Refused | None = None
         for path in self.written():
             try:
                 self._pack(path)
-            except OSError as error:
+            except (OSError, Refused) as error:
                 trouble = error
         return trouble
 
@@ -85,26 +97,37 @@ class Yard:
             if file is None:
                 return
             if lines := mend(path, file):
-                packed = pack(path, lines)
-                try:
-                    put(self.folder / "waiting" / packed.day / f"{packed.name}{ZIPPED}", packed.content)
-                except OSError:  # no room to pack in: what goes to the store from memory needs none
-                    self._ship_from_memory(packed)
-                point(f"after pack {packed.name}")
+                self._put(path, lines)
             path.unlink()
+
+    def _put(self, path: Path, lines: bytes) -> None:
+        last = self.chains.last(instance(path)[0])
+        if last is not None and last.name == name(path, lines):
+            return  # a try that was killed packed it
+        packed = pack(path, lines, self.problem, self.ledger, self.key, last.before if last else None)
+        try:
+            put(self.folder / "waiting" / packed.day / f"{packed.name}{ZIPPED}", packed.content)
+        except OSError:  # no room to pack in: what goes to the store from memory needs none
+            self._ship_from_memory(packed)
+        point(f"after put {packed.name}")
+        self.chains.packed(packed, self.key)
+        point(f"after pack {packed.name}")
 
     def _ship_from_memory(self, packed: Packed) -> None:
         if self.store is None:
             raise StoreError("the journal's disk is full and no STORE takes its segments. Free room, or set STORE.")
-        with self._asking():
+        with self._asking() as ledger:
             self.store.write(self.place(packed.day, packed.name), packed.content)
+            self.chains.shipped(ledger, packed.header)
 
     def _ship(self, path: Path) -> None:
         if self.store is None:
             return
         day, name = path.parent.name, path.name.removesuffix(ZIPPED)
-        with self._asking():
+        header = self.chains.header(path)
+        with self._asking() as ledger:
             self.store.upload(path, self.place(day, name))
+            self.chains.shipped(ledger, header)
         kept = self.folder / "shipped" / day / path.name
         try:
             make(kept.parent)
@@ -115,10 +138,14 @@ class Yard:
             path.parent.rmdir()
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
+    def _asking(self) -> Iterator[Ledger]:
+        """The store, which holds no line of another key."""
+        ledger = self.recorded
+        assert ledger is not None
         self.asks(True)
         try:
-            yield
+            note_key(ledger.store, self.problem, self.key)
+            yield ledger
         finally:
             self.asks(False)
 
@@ -133,10 +160,29 @@ class Yard:
         for path in self.shipped():
             if path.parent.name < self._last(self.days):
                 path.unlink()
-        if self.store is not None and self.store_days:
-            for day in days(self.store, self.problem, self.ledger):
-                if day < self._last(self.store_days) and (old := parts(self.store, self.problem, day, self.ledger)):
-                    _delete(self.store, old)
+        self.chains.forget(self._last(self.days))
+        if (ledger := self.recorded) is not None and self.store_days:
+            last = self._last(self.store_days)
+            old = [path for day in ledger.days() if day < last for path in ledger.parts(day)]
+            if old:
+                ledger.write_since(last)
+                _delete(ledger.store, old)
+
+    def lacking(self) -> list[str]:
+        """What was shipped from this folder and is not in the store any more; sentences that name parts."""
+        ledger = self.recorded
+        if ledger is None:
+            return []
+        since = max(ledger.since(), self._last(self.store_days))
+        copies: dict[str, set[str]] = {}
+        for path in self.shipped():
+            copies.setdefault(path.parent.name, set()).add(path.name)
+        lost = []
+        for day in sorted(day for day in copies if day >= since):
+            there = {path.rsplit("/", 1)[-1] for path in ledger.parts(day)}
+            lost += [f"{day}/{name}" for name in sorted(copies[day] - there)]
+        told = [f"{self.ledger}: part {path} was shipped, and is not in the store any more" for path in lost]
+        return [*self.chains.faults.values(), *self.chains.behind(ledger), *told]
 
     def _last(self, days: int) -> str:
         """The first day that stays."""

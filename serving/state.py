@@ -16,10 +16,11 @@ import problems
 from problems import problem
 from rounds import log
 from rounds.errors import HistoryError, Refused, RoundsError, StoreError
-from rounds.journal import secret
+from rounds.journal import key_place, same_key, secret
 from rounds.knobs import Problem
 from rounds.outcomes import LEDGER as OUTCOMES
 from rounds.pasts import open_pasts
+from rounds.pasts.waiting import Waiting
 from rounds.store import Store, open_store
 from serving.clerk import Clerk
 from serving.findings import Findings
@@ -65,10 +66,9 @@ class State:
         self.patience = Patience(settings.registry_seconds)
         folder, durable = settings.journal_folder, settings.journal == "durable"
         self.key, days, far = secret(settings.journal_key, folder), settings.journal_days, settings.journal_store_days
-        self.journal = Journal(folder, settings.problem, self.store, durable=durable, days=days, store_days=far)
-        self.outcomes = Journal(
-            folder / OUTCOMES, settings.problem, self.store, ledger=OUTCOMES, days=days, store_days=far
-        )
+        kept: dict[str, Any] = {"key": self.key, "days": days, "store_days": far}
+        self.journal = Journal(folder, settings.problem, self.store, durable=durable, **kept)
+        self.outcomes = Journal(folder / OUTCOMES, settings.problem, self.store, ledger=OUTCOMES, **kept)
         serve = self.problem.serve
         self.newest = Newest(self.journal)
         self.predictor = Predictor(serve.bands, self.newest, self.key, self.metrics)
@@ -94,6 +94,7 @@ class State:
     def start(self) -> None:
         """Answer with what answered last, if it is whole, and look for something newer from now on."""
         self._loop = asyncio.get_running_loop()
+        self._same_key()
         self.journal.start()
         self.outcomes.start()
         self.models.sweep()
@@ -103,6 +104,15 @@ class State:
             watcher.start()
         self.watching.start()
         self._seen.wait(FIRST)  # so that the first callers are answered with histories, and a store that hangs is left
+
+    def _same_key(self) -> None:
+        """Refuse another key than the store's journal has; a store that is slow is asked again before it is written."""
+        path = key_place(self.settings.problem)
+        try:
+            noted = Waiting(FIRST).ask(lambda: self.store.read(path))
+        except (StoreError, TimeoutError):
+            return
+        same_key(noted, self.store.url, self.key)
 
     def stop(self) -> None:
         self._stop.set()

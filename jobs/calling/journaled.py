@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from rounds.definition import Sections
+from rounds.evidence import FORMAT, key_id
 from rounds.journal import FIELDS, Answering, hidden, keyed
 
 PART = 50_000  # records to a part: whoever reads one holds all of it
@@ -25,7 +26,7 @@ def table(
     names = [name for name in sections.columns if name in rows.columns and name != who]
     hashed = rows.with_columns(_hashed(rows.get_column(name), key) for name in [who, *hide] if name in rows.columns)
     spelt = [_spelt(name, sections.columns[name].type) for name in names]
-    fixed = {**answering._asdict(), **said}
+    fixed = {**answering._asdict(), "format": FORMAT, "key": key_id(key), **said}
     asked = hashed.select(pl.struct(spelt).alias("input"), pl.col(who).alias("who"))
     constant = [pl.lit(value).alias(name) for name, value in fixed.items()]
     return pl.concat([asked, answers], how="horizontal").with_columns(constant).select(FIELDS)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import polars as pl
 
 from rounds.decoding import READERS, answers, tidy
 from rounds.errors import Refused
+from rounds.evidence import FORMAT, key_id
 from rounds.journal import keyed
 from rounds.knobs import Column, Outcome
 from rounds.outcomes import ACTIONS, FIELDS, which
@@ -58,9 +59,8 @@ def read(raw: pl.LazyFrame, columns: Mapping[str, Column], outcome: Outcome, at:
     return found
 
 
-def lines(listed: pl.DataFrame, digest: str, key: Callable[[], bytes]) -> Iterator[pl.DataFrame]:
+def lines(listed: pl.DataFrame, digest: str, secret: bytes) -> Iterator[pl.DataFrame]:
     """The same as lines of the ledger, whose ids are equal for equal lists."""
-    secret = key() if listed.get_column("appointment").count() else b""
     for start in range(0, listed.height, PART):
         part = listed[start : start + PART]
         rows = range(start, start + part.height)
@@ -69,6 +69,8 @@ def lines(listed: pl.DataFrame, digest: str, key: Callable[[], bytes]) -> Iterat
         yield part.with_columns(
             pl.Series("entry", entries, pl.String),
             pl.lit("").alias("at"),
+            pl.lit(FORMAT).alias("format"),
+            pl.lit(key_id(secret)).alias("key"),
             pl.Series("appointment", hashed, pl.String),
             pl.col("observed").dt.strftime("%Y-%m-%dT%H:%M:%S%.3f+00:00"),
         ).select(FIELDS)

@@ -13,7 +13,7 @@ from rounds.decoding import tidy, value
 from rounds.journal import hidden
 from rounds.knobs import Column
 from rounds.outcomes import which
-from rounds.store import Store
+from rounds.recorded import Ledger
 
 INPUT = "input_"  # before the name of each column that was asked with
 
@@ -93,14 +93,14 @@ class Journaled:
         )
 
 
-def read(store: Store, problem: str, how: Journaled, windows: Windows) -> tuple[pl.DataFrame, list[str]]:
+def read(ledger: Ledger, how: Journaled, windows: Windows) -> tuple[pl.DataFrame, list[str]]:
     """Every prediction since then once, in order of time, and what could not be read."""
     trouble: list[str] = []
 
     def parts() -> Iterator[pl.DataFrame]:
         yield how.typed(_timed(pl.DataFrame(schema=how.schema)), windows)
-        for path in recorded.between(store, problem, windows.since.date(), windows.to.date()):
-            part = recorded.table(store, path, how.schema)
+        for path in ledger.between(windows.since.date(), windows.to.date()):
+            part = ledger.table(path, how.schema)
             trouble.extend([part.trouble] if part.trouble else [])
             timed = _timed(part.table).filter(windows.mask() | pl.col("at").is_null())
             whole = timed.filter(pl.col("id", "at").is_not_null(), pl.col("score").is_finite())
@@ -116,14 +116,14 @@ def read(store: Store, problem: str, how: Journaled, windows: Windows) -> tuple[
     return found.with_columns(last=last), trouble
 
 
-def older(store: Store, problem: str, how: Journaled, windows: Windows) -> pl.DataFrame:
+def older(ledger: Ledger, how: Journaled, windows: Windows) -> pl.DataFrame:
     """Id and appointment of the predictions before, to tell outcomes that come too late from those of nobody."""
     own, text = which(how.columns), pl.String()
     schema = pl.Schema({"id": text, "at": text, **({"input": pl.Struct({own: text})} if own else {})})
     appointment = pl.col("input").struct.field(own) if own else pl.lit(None, text)
     found = [pl.DataFrame(schema={"id": text, "appointment": text})]
-    for path in recorded.between(store, problem, windows.before.since.date(), windows.since.date()):
-        timed = _timed(recorded.table(store, path, schema).table).filter(windows.before.mask())
+    for path in ledger.between(windows.before.since.date(), windows.since.date()):
+        timed = _timed(ledger.table(path, schema).table).filter(windows.before.mask())
         found.append(timed.select("id", appointment.alias("appointment")))
     return pl.concat(found)
 

@@ -15,6 +15,7 @@ import polars as pl
 
 import problems
 from rounds import log, manifest, outcomes, recorded
+from rounds.audit import audit
 from rounds.decoding import tidy, value
 from rounds.errors import Refused
 from rounds.files import Reader
@@ -22,6 +23,7 @@ from rounds.journal import LEDGER, key, keyed
 from rounds.knobs import Problem
 from rounds.manifest import Facts
 from rounds.parquet import sink
+from rounds.recorded import Ledger
 from rounds.sourced import Journal
 
 INPUT = "input_"  # before a column that was asked with: one may be called id, at or who
@@ -70,31 +72,26 @@ def _listed(source: Journal, read: Reader) -> list[list[str]]:
     kept = read.scratch / "parts.json"
     if not kept.exists():
         last = source.until.isoformat() if source.until else "9999"
-        found = [
-            [
-                path
-                for day in recorded.days(read.store, read.problem, ledger)
-                if day <= last
-                for path in recorded.parts(read.store, read.problem, day, ledger)
-            ]
-            for ledger in (LEDGER, outcomes.LEDGER)
-        ]
+        ledgers = (Ledger(read.store, read.problem, b"", name) for name in (LEDGER, outcomes.LEDGER))
+        found = [[path for day in ledger.days() if day <= last for path in ledger.parts(day)] for ledger in ledgers]
         kept.write_text(json.dumps(found), encoding="utf-8")
     listed: list[list[str]] = json.loads(kept.read_text(encoding="utf-8"))
     return listed
 
 
-def _read(source: Journal, read: Reader, paths: list[str], schema: pl.Schema) -> pl.DataFrame:
-    """Every line up to the day; what cannot be read is no ground for a model."""
+def _read(source: Journal, ledger: Ledger, paths: list[str], schema: pl.Schema) -> pl.DataFrame:
+    """Every line up to the day; what cannot be read, or is not what was written, is no ground for a model."""
     last = source.until.isoformat() if source.until else "9999"
     found = [pl.DataFrame(schema=schema)]
     for path in paths:
-        part = recorded.table(read.store, path, schema)
+        part = ledger.table(path, schema)
         if part.trouble:
             raise Refused(f"{part.trouble}. Put back a copy, or remove it and say until when the journal is whole.")
         if lost := part.table.get_column("at").null_count():
             raise Refused(f"{path}: {lost} lines do not say when they were written. Put back a copy, or remove it.")
         found.append(part.table.filter(pl.col("at").str.slice(0, 10) <= last))
+    for sentence in audit(ledger).missing if paths else ():
+        log.say(sentence)
     return pl.concat(found).with_columns(recorded.moment(pl.col("at")))
 
 
@@ -104,8 +101,11 @@ def _answered(source: Journal, read: Reader, of: Problem) -> tuple[pl.DataFrame,
     asked = [name for name in of.columns if name not in {of.who, of.outcome.column}]
     inputs = pl.Struct(dict.fromkeys(asked, text))
     predictions, said = _listed(source, read)
-    lines = _read(source, read, predictions, pl.Schema({"id": text, "at": text, "who": text, "input": inputs}))
-    told = _read(source, read, said, outcomes.schema())
+    secret = key(read.store, read.problem) if predictions or said else b""
+    asked_ledger = Ledger(read.store, read.problem, secret)
+    told_ledger = Ledger(read.store, read.problem, secret, outcomes.LEDGER)
+    lines = _read(source, asked_ledger, predictions, pl.Schema({"id": text, "at": text, "who": text, "input": inputs}))
+    told = _read(source, told_ledger, said, outcomes.schema())
     told = told.with_columns(recorded.moment(pl.col("observed")).fill_null(pl.col("at")))
     day = of.columns[of.when.happens]
     rows = lines.with_columns(pl.col("input").name.prefix_fields(INPUT)).unnest("input")

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from rounds.recorded import records
 from rounds.store import open_store
+from tests import parts
 from tests.checkout import copied, lenient
 from tests.dags.namespace import Namespace, kubectl
 from tests.helm.released import DEPLOYMENT, Release
@@ -150,7 +150,8 @@ def test_every_answer_of_every_pod_is_in_the_store_once(asked: Release, place: S
         for name, word in {**seen, **BUCKET}.items():
             environment.setenv(name, word)
         now = datetime.now(UTC).date()
-        found = Counter(each["id"] for each in records(open_store(STORE), "noshow", now - timedelta(days=1), now))
+        days = [str(now - timedelta(days=1)), str(now)]
+        found = Counter(each["id"] for each in parts.records(open_store(STORE), days))
     assert asked.answered
     assert {found[id] for id in asked.answered} == {1}
     assert max(found.values()) == 1

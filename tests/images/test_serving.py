@@ -14,8 +14,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from rounds.recorded import records
 from rounds.store import open_store
+from tests import parts
 from tests.checkout import Checkout, copied, lenient
 from tests.images.engine import HARD, built, docker
 from tests.images.test_steps import LOOK
@@ -131,7 +131,8 @@ def test_it_answers_what_the_service_answers_outside_of_it(
     for name, value in seen.items():
         monkeypatch.setenv(name, value)
     today = datetime.now(UTC).date()
-    kept = {record["id"] for record in records(open_store(seen["STORE"]), "noshow", today - timedelta(1), today)}
+    days = [str(today - timedelta(1)), str(today)]
+    kept = {record["id"] for record in parts.records(open_store(seen["STORE"]), days)}
     assert {each["id"] for each in found["predictions"]} <= kept
 
 

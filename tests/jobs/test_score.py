@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import gzip
 import json
 import shutil
 from pathlib import Path
@@ -20,14 +19,14 @@ from rounds import bundle
 from rounds.decoding import tidy, value
 from rounds.journal import FIELDS, given, hidden, keyed
 from rounds.pasts import Pasts, sqlite
-from tests import tracked
+from tests import parts, tracked
 from tests.checkout import KNOBS, STEPS, Checkout, copied, lenient
 from tests.corpus.formulas import FORMULAS
 from tests.s3 import Server
 from tests.warm import Warm
 
 PATIENTS = 700  # the histories know 600 of them
-KEY = {"JOURNAL_KEY": "a secret of the clinic"}
+KEY = {"JOURNAL_KEY": "a secret of the clinic that is long enough"}
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +64,7 @@ def tomorrow() -> pl.DataFrame:
 
 
 def journaled(checkout: Checkout) -> list[dict[str, Any]]:
-    paths = sorted((checkout.store / "noshow/.journal").rglob("*.jsonl.gz"))
-    return [json.loads(line) for path in paths for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return parts.below(checkout.store / "noshow/.journal")
 
 
 @pytest.mark.data_safety

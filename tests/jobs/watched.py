@@ -26,11 +26,13 @@ from jobs.checks.uniqueness import ROW
 from rounds import outcomes, tables
 from rounds.bundle import Bundle
 from rounds.decoding import answers
-from rounds.journal import Answering, keyed
+from rounds.evidence import FORMAT, Place, key_id
+from rounds.journal import Answering, keyed, note_key
 from rounds.knobs import Problem
+from rounds.recorded import Ledger
 from rounds.store import Store
 
-KEY = "a secret of the clinic"
+KEY = "a secret of the clinic that is long enough"
 FIRST = datetime.date(2026, 3, 2)  # a Monday
 CHANCE = 0.9
 
@@ -137,6 +139,8 @@ def written(truth: pl.DataFrame, bundle: Bundle, of: Problem, version: int) -> t
     said = told.select(
         pl.format("o{}", "id").alias("entry"),
         (pl.col("at") + pl.duration(hours=30)).alias("at").dt.strftime("%Y-%m-%dT%H:%M:%S%.3f+00:00"),
+        pl.lit(FORMAT, pl.Int64).alias("format"),
+        pl.lit(key_id(secret)).alias("key"),
         pl.lit(None, pl.String).alias("id"),
         pl.Series("appointment", hashed, pl.String),
         *("outcome", "action", "propensity"),
@@ -152,10 +156,6 @@ def by_day(table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 
 
 def put(store: Store, problem: str, name: str, ledger: str, part: pl.DataFrame, at: datetime.datetime) -> None:
-    import gzip
-
-    from rounds.journal import place
-
-    store.write(
-        place(problem, at.date().isoformat(), name, ledger), gzip.compress(part.write_ndjson().encode(), 1, mtime=0)
-    )
+    own = Ledger(store, problem, KEY.encode(), ledger)
+    note_key(store, problem, own.key)
+    own.write_head(own.put(Place(at.date().isoformat(), name, 1), part.write_ndjson().encode()))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import time
 from collections import Counter
 from datetime import UTC, datetime
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests import parts
 from tests.serving.callers import calling
 from tests.serving.running import Clinic
 from tests.waiting import until
@@ -51,7 +50,7 @@ def test_a_clock_that_steps_back_loses_and_doubles_nothing(clinic: Clinic, tmp_p
     assert len(set(found.ids)) == len(found.ids) >= 400
     counted: Counter[str] = Counter()
     for part in (own.checkout.store / "noshow/.journal").rglob("*.jsonl.gz"):
-        records = [json.loads(line) for line in gzip.decompress(part.read_bytes()).splitlines()]
+        records = parts.lines(part.read_bytes())
         assert {record["at"][:10] for record in records} == {part.parent.name}
         counted.update(record["id"] for record in records)
     assert {counted[id] for id in found.ids} == {1}

@@ -13,13 +13,12 @@ import pytest
 from rounds.errors import Refused
 from rounds.journal import place, secret
 from rounds.pruning import apply, plan
-from rounds.recorded import records
 from rounds.store import Store
 from serving.journal import JournalFull
 from serving.segments import abandoned, begin, mend
 from serving.shipping import Yard
-from tests.serving.keeping import ids, started, written
-from tests.serving.writing import DAY, line
+from tests.serving.keeping import ids, ledger, started, written
+from tests.serving.writing import DAY, KEY, line
 from tests.waiting import until
 
 pytestmark = pytest.mark.data_safety
@@ -33,7 +32,7 @@ def test_what_was_appended_is_read_back_in_order(folder: Path, store: Store) -> 
     journal.append(kept[60:])
     journal.close()
     day = date.fromisoformat(DAY)
-    assert list(records(store, "noshow", day, day)) == kept
+    assert list(ledger(store).records(day, day)) == kept
 
 
 def test_it_is_on_disk_when_append_returns(folder: Path) -> None:
@@ -111,7 +110,7 @@ def test_what_a_kill_or_a_power_cut_left_is_cut_off_at_start(folder: Path, store
     torn = folder / "noshow" / "dead-000001.jsonl"
     whole = b"".join(json.dumps(line(id)).encode() + b"\n" for id in ("a", "b"))
     torn.write_bytes(whole + left)
-    Yard(folder / "noshow", "noshow", store, 0, 0, 0).mend()
+    Yard(folder / "noshow", "noshow", store, 0, 0, 0, key=KEY).mend()
     assert torn.read_bytes() == whole
     started(folder, store).close()
     assert ids(store) == ["a", "b"]
@@ -129,7 +128,7 @@ def test_a_living_segment_is_nobody_elses(folder: Path) -> None:
     folder.mkdir()
     segment = begin(folder, "alive", 1, durable=True)
     segment.write(b'{"id":"a"}\n{"id"')
-    Yard(folder, "noshow", None, 0, 0, 0).tidy()
+    Yard(folder, "noshow", None, 0, 0, 0, key=KEY).tidy()
     assert segment.path.read_bytes() == b'{"id":"a"}\n{"id"'
     segment.close()
     with abandoned(segment.path) as file:

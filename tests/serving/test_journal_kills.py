@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from rounds.recorded import records
 from rounds.store import open_store
 from serving.segments import begin
 from tests.jobs.test_disks import may_mount
+from tests.serving.keeping import ledger
 from tests.serving.writing import DAY, journal, line
 from tests.waiting import until
 
@@ -51,7 +51,7 @@ class Places:
 
     def in_store(self) -> Counter[str]:
         day = date.fromisoformat(DAY)
-        return Counter(record["id"] for record in records(open_store(self.store), "noshow", day, day))
+        return Counter(record["id"] for record in ledger(open_store(self.store)).records(day, day))
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,8 @@ import polars as pl
 import pytest
 
 import problems
-from tests.serving.running import Clinic
+from tests import parts
+from tests.serving.running import KEY, Clinic
 from tests.warm import Warm
 
 pytestmark = pytest.mark.data_safety
@@ -26,7 +25,7 @@ def night(clinic: Clinic, warm: Warm, tmp_path_factory: pytest.TempPathFactory) 
     own.checkout.scratch.mkdir()
     made = problems.definition("noshow", "simulate").simulate(patients=PATIENTS, seed=7, start="2026-03-30", weeks=1)
     pl.concat(list(made)).drop("No-show").write_csv(own.place / "tomorrow.csv")
-    ended = warm.run(own.checkout, "score", "night", f"--appointments={own.place / 'tomorrow.csv'}", JOURNAL_KEY="k")
+    ended = warm.run(own.checkout, "score", "night", f"--appointments={own.place / 'tomorrow.csv'}", JOURNAL_KEY=KEY)
     assert ended.code == 0, ended.text
     return own
 
@@ -52,7 +51,7 @@ def test_the_service_answers_what_the_list_says(night: Clinic, size: int) -> Non
     manifest = night.checkout.content("score", "night")["facts"]
     list_ = pl.read_parquet(night.checkout.file("score", "list.parquet", "night"), glob=False)
     said = {row["appointment_id"]: row for row in list_.to_dicts()}
-    with night.serving(JOURNAL_KEY="k") as service:
+    with night.serving(JOURNAL_KEY=KEY) as service:
         rows = asked(service.ready().ask("/schema").json, night.place / "tomorrow.csv")
         rows = rows[::10] if size == 1 else rows
         answers = [service.predict(*rows[start : start + size]).json for start in range(0, len(rows), size)]
@@ -70,14 +69,13 @@ def test_the_service_answers_what_the_list_says(night: Clinic, size: int) -> Non
 
 def test_the_journal_holds_the_same_of_both(night: Clinic) -> None:
     """The patient's hash, the input, the features, the score; of the input, what whoever asked had said."""
-    with night.serving(JOURNAL_KEY="k") as service:
+    with night.serving(JOURNAL_KEY=KEY) as service:
         rows = asked(service.ready().ask("/schema").json, night.place / "tomorrow.csv")[:300]
         ids = {each["id"] for each in service.predict(*rows).json["predictions"]}
         service.end()
     nightly, answered = {}, {}
     for part in (night.checkout.store / "noshow/.journal").rglob("*.jsonl.gz"):
-        for line in gzip.decompress(part.read_bytes()).splitlines():
-            record = json.loads(line)
+        for record in parts.lines(part.read_bytes()):
             kept = answered if record["id"] in ids else nightly if part.name.startswith("score-") else {}
             kept[record["input"]["appointment_id"]] = {**record, "id": "", "at": ""}
     assert len(answered) == 300

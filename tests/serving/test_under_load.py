@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from serving.__main__ import deafen
+from tests import parts
 from tests.serving.callers import calling
 from tests.serving.running import ONE, Clinic, Service
 from tests.waiting import until
@@ -112,10 +113,7 @@ def test_killed_every_answer_is_on_record_once(clinic: Clinic, tmp_path: Path) -
 
 
 def _shipped(own: Clinic) -> list[dict[str, str]]:
-    import gzip
-
-    paths = sorted((own.checkout.store / "noshow/.journal").rglob("*.jsonl.gz"))
-    return [json.loads(line) for path in paths for line in gzip.decompress(path.read_bytes()).splitlines()]
+    return parts.below(own.checkout.store / "noshow/.journal")
 
 
 @pytest.mark.data_safety

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import random
@@ -10,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,25 @@ from serving.journal import Journal, JournalFull
 from serving.shipping import Yard
 
 DAY = "2026-11-21"
+KEY = b"a secret of these tests that is long enough"
 
 
 def line(id: str, at: str = f"{DAY}T10:00:00.000Z", **more: Any) -> dict[str, Any]:
-    return {"id": id, "at": at, "problem": "noshow", "input": {"neighbourhood": "CENTRO é\n"}, "score": 0.25, **more}
+    return {
+        "id": id,
+        "at": at,
+        "format": 1,
+        "problem": "noshow",
+        "input": {"neighbourhood": "CENTRO é\n"},
+        "score": 0.25,
+        **more,
+    }
+
+
+def id_of(name: str, at: str = f"{DAY}T10:00:00.000+00:00") -> str:
+    """An id as the service makes them, of a prediction at that time."""
+    milliseconds = round(datetime.fromisoformat(at).timestamp() * 1000)
+    return f"{milliseconds:012x}{hashlib.blake2b(name.encode(), digest_size=10).hexdigest()}"
 
 
 def say(**what: Any) -> None:
@@ -35,6 +52,7 @@ def journal(folder: str, store: str, **bounds: Any) -> Journal:
         Path(folder),
         "noshow",
         open_store(store) if store != "-" else None,
+        key=KEY,
         **{"segment_bytes": 4000, "segment_seconds": 0.05, "turn": 0.01, **bounds},
     )
     made.start()
@@ -68,7 +86,7 @@ def fill(folder: str, store: str, ballast: str) -> None:
     _until(lambda: not target.state().full)  # by itself: whoever is said to be full is asked nothing
     say(kept=_append(target, number))
     target.close()
-    say(found=[target.find("n-0") is not None])
+    say(found=[target.find(id_of("n-0")) is not None])
 
 
 def limited(folder: str, store: str, most: str) -> None:
@@ -83,11 +101,11 @@ def limited(folder: str, store: str, most: str) -> None:
 
 
 def tidy(folder: str, store: str) -> None:
-    Yard(Path(folder), "noshow", open_store(store), 1 << 30, 0, 0).tidy()
+    Yard(Path(folder), "noshow", open_store(store), 1 << 30, 0, 0, key=KEY).tidy()
 
 
 def _append(target: Journal, number: itertools.count[int]) -> str:
-    ids = [f"n-{next(number)}" for _ in range(7)]
+    ids = [id_of(f"n-{next(number)}") for _ in range(7)]
     try:
         target.append([line(id) for id in ids])
     except JournalFull:

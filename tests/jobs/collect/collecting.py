@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import json
 from typing import Any
 
 import polars as pl
 
-from rounds.journal import place
+from rounds.evidence import Place
+from rounds.journal import LEDGER, place
+from rounds.recorded import Ledger
 from rounds.store import Store, open_store
 from tests.checkout import Checkout, Ended
 from tests.jobs.watched import KEY
@@ -36,9 +37,20 @@ def store_of(here: Checkout) -> Store:
 
 def put(here: Checkout, ledger: str, name: str, *lines: dict[str, Any]) -> str:
     """One part more; answers where it lies."""
-    path = place("noshow", lines[0]["at"][:10], name, ledger)
-    store_of(here).write(path, gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode()))
-    return path
+    own = ledger_of(here, ledger)
+    where = Place(lines[0]["at"][:10], name, 1)
+    own.write_head(own.put(where, "".join(json.dumps(line) + "\n" for line in lines).encode()))
+    return place("noshow", where.day, f"{name}-000001", ledger)
+
+
+def ledger_of(here: Checkout, name: str = LEDGER) -> Ledger:
+    return Ledger(store_of(here), "noshow", KEY.encode(), name)
+
+
+def lines_of(here: Checkout, path: str) -> list[dict[str, Any]]:
+    opened = ledger_of(here, path.split("/")[1][1:]).open(path)
+    assert opened is not None
+    return [json.loads(line) for line in opened.lines.splitlines()]
 
 
 def listed(here: Checkout, rows: list[dict[str, Any]], name: str = "list.csv") -> str:

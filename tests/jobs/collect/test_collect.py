@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import gzip
-import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from rounds.journal import keyed
 from tests.checkout import Checkout
-from tests.jobs.collect.collecting import ROWS, collect, collected, put, store_of
+from tests.jobs.collect.collecting import ROWS, collect, collected, lines_of, put, store_of
 from tests.jobs.watched import KEY, World
 from tests.warm import Warm
 
@@ -60,7 +59,7 @@ def test_an_outcome_that_comes_after_its_window_is_joined(here: Checkout, warm: 
     """Each comes 29 days later than it did, so none is here before its prediction has left the windows."""
     store = store_of(here)
     later = list(store.paths("noshow/.outcomes"))
-    lines = [json.loads(line) for path in later for line in gzip.decompress(store.read(path) or b"").splitlines()]
+    lines = [line for path in later for line in lines_of(here, path)]
     store.delete(later)
     for number, line in enumerate(lines):
         line["at"] = (datetime.datetime.fromisoformat(line["at"]) + datetime.timedelta(29)).isoformat(
@@ -84,7 +83,7 @@ def test_an_outcome_that_comes_after_its_window_is_joined(here: Checkout, warm: 
 
 def test_a_line_without_a_score_is_told(here: Checkout, warm: Warm) -> None:
     [path] = store_of(here).paths("noshow/.journal/2026-03-10")
-    line = json.loads(gzip.decompress(store_of(here).read(path) or b"").splitlines()[0])
+    line = lines_of(here, path)[0]
     lacking: list[dict[str, Any]] = [{**line, "id": "n", "score": None}, {**line, "id": None}, {**line, "at": "once"}]
     path = put(here, "journal", "lacking", *lacking, {**line, "id": "whole"})
     table, facts = collected(here, warm)
@@ -97,7 +96,7 @@ def test_a_line_without_a_score_is_told(here: Checkout, warm: Warm) -> None:
 def test_the_newest_prediction_of_an_appointment_is_the_last(here: Checkout, warm: Warm) -> None:
     table, _ = collected(here, warm)
     [path] = store_of(here).paths("noshow/.journal/2026-03-10")
-    line = json.loads(gzip.decompress(store_of(here).read(path) or b"").splitlines()[0])
+    line = lines_of(here, path)[0]
     again = {**line, "id": "again", "at": "2026-03-11T08:00:00.000+00:00", "version": 2}
     put(here, "journal", "again", again)
     put(here, "journal", "twice", again)
@@ -139,7 +138,7 @@ def test_nothing_was_journaled(unchanged: Checkout, tmp_path: Path, warm: Warm) 
 
 def test_a_flag_is_a_flag_however_it_was_sent(here: Checkout, warm: Warm) -> None:
     [path] = store_of(here).paths("noshow/.journal/2026-03-10")
-    line = json.loads(gzip.decompress(store_of(here).read(path) or b"").splitlines()[0])
+    line = lines_of(here, path)[0]
     inputs = {
         "appointment_day": "2026-03-11",
         "scheduled_day": "2026-03-01T09:30:00Z",

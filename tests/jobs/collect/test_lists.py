@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import gzip
 import json
 import shutil
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 
 from rounds.outcomes import FIELDS
 from tests.checkout import Checkout
-from tests.jobs.collect.collecting import SECRET, collect, collected, listed, store_of
+from tests.jobs.collect.collecting import SECRET, collect, collected, lines_of, listed, store_of
 from tests.jobs.watched import KEY, World
 from tests.warm import Warm
 
@@ -55,7 +54,7 @@ def test_a_list_of_outcomes_is_taken_once(here: Checkout, warm: Warm, made: tupl
     counts = {"entries": 4, "matched": 3, "corrected": 1, "unknown": 1, "called": 1}
     assert facts["outcomes"] == {**dict.fromkeys(facts["outcomes"], 0), **counts}
     [part] = store_of(here).paths("noshow/.outcomes")
-    lines = [json.loads(line) for line in gzip.decompress(store_of(here).read(part) or b"").splitlines()]
+    lines = lines_of(here, part)
     assert {tuple(line) for line in lines} == {FIELDS}
     assert not any(name in json.dumps(lines) for name in (*names[:2], "4711"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import gzip
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +13,9 @@ import pytest
 import problems
 from jobs.sources import journal
 from rounds import bundle, outcomes
-from rounds.journal import keyed, place
+from rounds.evidence import Place
+from rounds.journal import keyed
+from rounds.recorded import Ledger
 from rounds.sourced import Journal
 from rounds.store import Store, open_store
 from tests.checkout import KNOBS, Checkout
@@ -117,7 +118,7 @@ def test_a_part_that_cannot_be_read_is_no_ground_for_a_model(
     [path] = store.paths("noshow/.journal/2026-03-10")
     store.write(path, (store.read(path) or b"")[:-100])
     sentence = warm.run(here, "ingest", "j", "--source", "journal:", **JOURNALED).sentence(2)
-    assert f"{path} ends early or is damaged" in sentence
+    assert f"{path} is altered or damaged" in sentence
 
 
 @pytest.mark.parametrize("typed", ["journal:yesterday", "journal:2026-13-01"])
@@ -158,7 +159,7 @@ def test_columns_may_be_called_as_the_journal_calls_its_own(tmp_path: Path) -> N
     at = "2026-03-01T12:00:00.000+00:00"
     store = open_store(tmp_path.as_uri())
     put(store, "journal", at[:10], [{"id": "p", "at": at, "who": "w", "input": asked}])
-    put(store, "outcomes", at[:10], [outcomes.record("e", at, id="p", outcome=True)])
+    put(store, "outcomes", at[:10], [outcomes.record("e", at, "k", id="p", outcome=True)])
     read = Reading(store, "noshow", tmp_path)
     rows, left = journal._answered(Journal(kind="journal"), read, of.model_copy(update={"columns": named}))  # type: ignore[arg-type]
     assert rows.select("PatientId", "AppointmentID", "Age", "Gender", "No-show").row(0) == (
@@ -181,5 +182,5 @@ class Reading(NamedTuple):
 
 def put(store: Store, ledger: str, day: str, lines: list[dict[str, Any]]) -> None:
     name = f"put-{datetime.datetime.now().timestamp()}"
-    packed = gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode())
-    store.write(place("noshow", day, name, ledger), packed)
+    own = Ledger(store, "noshow", KEY.encode(), ledger)
+    own.write_head(own.put(Place(day, name, 1), "".join(json.dumps(line) + "\n" for line in lines).encode()))

@@ -1,0 +1,137 @@
+"""Whether a ledger is whole: what its signed heads say is there, compared with what lies in the store.
+
+Names of parts are compared for all of it, contents for what was read. Sentences name parts, never a value of a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+from rounds.evidence import Altered, Before, Header, located
+from rounds.recorded import PACKED, Ledger
+
+READERS = 16
+SHOWN = 5  # numbers of missing parts that a sentence names
+
+
+class Audit(NamedTuple):
+    """`parts` is how many the heads name: it never falls."""
+
+    parts: int
+    missing: list[str]
+    altered: list[str]
+
+
+def audit(ledger: Ledger) -> Audit:
+    """Call it after the parts were read: what was read is compared in content, all else by its names."""
+    shown, strange = _listed(ledger)
+    altered = [*strange]
+    heads, unread = _heads(ledger, list(shown))
+    altered += unread
+    try:
+        since = ledger.since()
+    except Altered as error:
+        altered.append(str(error))
+        since = ""
+    missing: list[str] = []
+    for instance in sorted({*shown, *heads}):
+        missing += _missing(ledger, instance, shown.get(instance, {}), heads.get(instance), since)
+    altered += [*ledger.altered.values(), *_broken(ledger, heads)]
+    return Audit(sum(head.number for head in heads.values() if head), missing, list(dict.fromkeys(altered)))
+
+
+def _listed(ledger: Ledger) -> tuple[dict[str, dict[int, str]], list[str]]:
+    """Each instance's parts by number, and what lies there and is no part, or is one twice."""
+    shown: dict[str, dict[int, str]] = {}
+    strange = []
+    for path in ledger.store.paths(ledger.root):
+        where = located(path)
+        if where is None:
+            strange += [f"{path} is no part of the ledger"] if path.endswith(PACKED) else []
+            continue
+        own = shown.setdefault(where.instance, {})
+        if where.number in own:
+            strange.append(f"{path} is out of place: part {where.number} of instance {where.instance} is there twice")
+        own[where.number] = path
+    return shown, strange
+
+
+def _heads(ledger: Ledger, instances: list[str]) -> tuple[dict[str, Before | None], list[str]]:
+    """The head of each instance that has one or should have one; None where it is missing."""
+    noted = [path.rsplit("/", 1)[-1].removesuffix(".json") for path in ledger.store.paths(f"{ledger.chains}/heads")]
+    altered: list[str] = []
+
+    def head(instance: str) -> Before | None:
+        try:
+            return ledger.head(instance)
+        except Altered as error:
+            altered.append(str(error))
+            return Before(0, "", "")
+
+    names = sorted({*noted, *instances})
+    with ThreadPoolExecutor(READERS) as pool:
+        return dict(zip(names, pool.map(head, names), strict=True)), sorted(altered)
+
+
+def _missing(ledger: Ledger, instance: str, parts: Mapping[int, str], head: Before | None, since: str) -> Iterator[str]:
+    """The sentences on what an instance lacks; what was removed by its age is not missing."""
+    if head is None:
+        yield (
+            f"instance {instance} of the {ledger.name} has {len(parts)} parts and no head: it was deleted, or the "
+            "shipping of the instance was cut off. Whether later parts are missing cannot be seen"
+        )
+    last = max(parts, default=0)
+    if head is not None and head.number > last and head.day >= since:
+        yield _sentence(ledger, instance, list(range(last + 1, head.number + 1)))
+    gaps = [number for number in range(1, last) if number not in parts]
+    lost = [number for number in gaps if not _aged(ledger, parts, number, since)]
+    if lost:
+        yield _sentence(ledger, instance, lost)
+
+
+def _aged(ledger: Ledger, parts: Mapping[int, str], number: int, since: str) -> bool:
+    """Whether a part lay under a day that was removed on purpose: the part that followed it says which day that was."""
+    path = parts[min(later for later in parts if later > number)]
+    header = ledger.seen.get(path)
+    if header is None and path not in ledger.altered and since:
+        try:
+            opened = ledger.open(path)
+        except Altered:
+            return False
+        header = opened.header if opened else None
+    return header is not None and header.before is not None and header.before.day < since
+
+
+def _broken(ledger: Ledger, heads: Mapping[str, Before | None]) -> Iterator[str]:
+    """Parts that were read and are not those that a later part, or the head, was chained to."""
+    chains = {(each.instance, each.number): each.chain(ledger.key) for each in ledger.seen.values()}
+    for path, header in ledger.seen.items():
+        if header.before and _differs(chains, header.instance, header.before):
+            yield f"{path} does not follow part {header.before.number} of instance {header.instance}: one was replaced"
+    for instance, head in heads.items():
+        if head and _differs(chains, instance, head):
+            yield f"part {head.number} of instance {instance} is not the one that its head names: it was replaced"
+
+
+def _differs(chains: Mapping[tuple[str, int], str], instance: str, before: Before) -> bool:
+    found = chains.get((instance, before.number))
+    return found is not None and found != before.chain
+
+
+def _sentence(ledger: Ledger, instance: str, numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:SHOWN]))
+    more = f" and {len(numbers) - SHOWN} more" if len(numbers) > SHOWN else ""
+    return f"part {shown}{more} of instance {instance} of the {ledger.name} is missing from the store"
+
+
+def headers(ledger: Ledger) -> Mapping[str, Header]:
+    """Read and verify every part."""
+    for day in ledger.days():
+        for path in ledger.parts(day):
+            try:
+                ledger.open(path)
+            except Altered:
+                continue  # it is noted in the ledger
+    return ledger.seen
