@@ -27,7 +27,7 @@ def said(*lines: dict[str, Any]) -> pl.DataFrame:
         line = dict(given)
         at = moment(line.pop("at", f"03-11T{number:02}:00"))
         seen = moment(line.pop("seen", None)) or at
-        rows.append({**record(f"e{number}", "", **line), "at": at, "observed": seen})
+        rows.append({**record(f"e{number}", "", "k", **line), "at": at, "observed": seen})
     moments = {name: pl.Datetime("us", "UTC") for name in ("at", "observed")}
     return pl.DataFrame(rows, schema={**schema(), **moments})
 
@@ -163,4 +163,4 @@ def test_nothing_at_all() -> None:
 
 
 def test_a_line_has_every_field() -> None:
-    assert tuple(record("e", "now", id="p")) == FIELDS
+    assert tuple(record("e", "now", "k", id="p")) == FIELDS

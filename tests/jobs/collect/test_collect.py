@@ -109,25 +109,52 @@ def test_the_newest_prediction_of_an_appointment_is_the_last(here: Checkout, war
 
 
 @pytest.mark.data_safety
-def test_what_cannot_be_read_is_named_and_all_else_is_read(here: Checkout, warm: Warm) -> None:
+def test_what_was_altered_is_named_and_not_used(here: Checkout, warm: Warm) -> None:
     store = store_of(here)
-    torn, broken, nonsense = (store.paths(f"noshow/.journal/2026-03-{day}")[0] for day in ("09", "10", "11"))
+    days = ("09", "10", "11")
+    torn, broken, nonsense = paths = [store.paths(f"noshow/.journal/2026-03-{day}")[0] for day in days]
+    lost = sum(len(lines_of(here, path)) for path in paths)
     content = gzip.decompress(store.read(broken) or b"")
-    lines = content.splitlines(keepends=True)
     store.write(torn, (store.read(torn) or b"")[:-200])
-    store.write(broken, gzip.compress(b"".join([*lines[:3], b"{no line\n", *lines[3:], b'{"id": "torn', b""])))
-    lost = len(gzip.decompress(store.read(nonsense) or b"").splitlines())
+    store.write(broken, gzip.compress(content.replace(b'"score":0.', b'"score":0.9', 1)))
     store.write(nonsense, b"nonsense")
     path = put(here, "outcomes", "odd", {"at": "2026-03-12T10:00:00.000+00:00", "id": "x", "outcome": "perhaps"})
     table, facts = collected(here, warm)
     assert facts["trouble"] == [
-        f"{torn} ends early or is damaged",
-        f"{broken} ends early or is damaged and has 1 lines that cannot be read",
-        f"{nonsense} ends early or is damaged",
+        f"{torn} is altered or damaged: it is not a part that was written here.",
+        f"{broken} is altered: its lines or its header are not those that were written.",
+        f"{nonsense} is altered or damaged: it is not a part that was written here.",
         f"{path} has 1 lines that cannot be read",
     ]
-    assert ROWS - lost > table.height > ROWS - lost - 30
-    assert set(lines) and table.filter(pl.col("at").dt.date() == datetime.date(2026, 3, 10)).height == len(lines)
+    assert facts["evidence"] == {"parts": facts["evidence"]["parts"], "missing": 0, "altered": 3}
+    assert table.height == ROWS - lost
+
+
+def test_a_part_that_is_gone_is_named(here: Checkout, warm: Warm) -> None:
+    store = store_of(here)
+    [path] = store.paths("noshow/.journal/2026-03-10")
+    [other] = store.paths("noshow/.outcomes/2026-03-12")
+    store.delete([path, other])
+    _, facts = collected(here, warm)
+    assert facts["trouble"] == [
+        "part 1 of instance made-11-2026-03-10 of the journal is missing from the store",
+        "part 1 of instance made-11-2026-03-12 of the outcomes is missing from the store",
+    ]
+    assert facts["evidence"]["missing"] == 2
+
+
+def test_a_part_of_a_newer_release_is_refused_by_name(here: Checkout, warm: Warm) -> None:
+    line = {"id": "n", "at": "2026-03-10T10:00:00.000+00:00", "format": 2, "score": 0.5}
+    path = put(here, "journal", "newer", line)
+    sentence = collect(here, warm).sentence(2)
+    assert f"{path} has format 2; this release knows 1" in sentence and "Do not delete" in sentence
+
+
+def test_another_key_is_refused(here: Checkout, warm: Warm) -> None:
+    words = ("collect", "w", "--to", "2026-03-29")
+    other = warm.run(here, *words, JOURNAL_KEY="another secret of the clinic that is long")
+    assert "is written with the key" in other.sentence(2)
+    assert "want at least 32" in warm.run(here, *words, JOURNAL_KEY="a").sentence(2)
 
 
 def test_nothing_was_journaled(unchanged: Checkout, tmp_path: Path, warm: Warm) -> None:
