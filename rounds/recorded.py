@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -119,7 +119,7 @@ class Ledger:
             header = self.put(Place(at.date().isoformat(), name, number), timed.write_ndjson().encode(), before)
             new += part.height
         if header is not None:
-            self.write_head(header)
+            self.write_head(name, header.next(self.key))
         return new
 
     def put(self, where: Place, lines: bytes, before: Before | None = None) -> Header:
@@ -143,11 +143,10 @@ class Ledger:
             raise Altered(f"{path} is altered: it is the head of instance {told['instance']}.")
         return Before(told["number"], told["day"], told["chain"])
 
-    def write_head(self, last: Header) -> None:
-        """Sign which part is the last of its instance."""
-        own = {"problem": self.problem, "ledger": self.name, "instance": last.instance}
-        told = {**own, "number": last.number, "day": last.day, "chain": last.chain(self.key)}
-        self.store.write(self.head_place(last.instance), evidence.sign(told, "head", self.key))
+    def write_head(self, instance: str, last: Before) -> None:
+        """Sign which part is the last of an instance."""
+        own = {"problem": self.problem, "ledger": self.name, "instance": instance}
+        self.store.write(self.head_place(instance), evidence.sign({**own, **asdict(last)}, "head", self.key))
 
     @property
     def _since_place(self) -> str:
@@ -163,9 +162,9 @@ class Ledger:
             raise Altered(f"{self._since_place} is altered: it is of another ledger.")
         return str(told["since"])
 
-    def write_since(self, day: str) -> None:
+    def write_since(self, day: str, *, anew: bool = False) -> None:
         """Note, before it is done, that all parts of earlier days are removed on purpose."""
-        if day > self.since():
+        if anew or day > self.since():
             told = {"problem": self.problem, "ledger": self.name, "since": day}
             self.store.write(self._since_place, evidence.sign(told, "since", self.key))
 

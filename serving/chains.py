@@ -55,7 +55,7 @@ class Chains:
         last = self.last(header.instance)
         noted = self._head(ledger, header.instance, last.shipped if last else 0)
         if noted is None or noted.number <= header.number:
-            ledger.write_head(header)
+            ledger.write_head(header.instance, header.next(ledger.key))
         if last is not None and last.shipped < header.number:
             self._write(header.instance, replace(last, shipped=header.number))
 

@@ -10,7 +10,8 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-from rounds.errors import HistoryError
+from rounds.errors import HistoryError, Refused
+from rounds.evidence import check_format
 from rounds.pasts import sqlite
 from rounds.pasts.pieces import Asked, Pieces
 from rounds.pasts.waiting import Waiting
@@ -34,7 +35,8 @@ def table(problem: str, version: str, word: str) -> str:
 def fill(url: str, problem: str, source: sqlite.Published, beat: Callable[[], None]) -> bool:
     """Let Redis answer from this file from now on; False if it does already. Readers see all of it or nothing."""
     told = json.dumps(
-        {"version": source.version, "as_of": source.as_of, "words": source.words}, sort_keys=True
+        {"format": sqlite.FORMAT, "version": source.version, "as_of": source.as_of, "words": source.words},
+        sort_keys=True,
     ).encode()
     client = _client(url, FILLING)
     with _failing(url):
@@ -124,7 +126,9 @@ class Published:
     def _follow(self, current: bytes | None) -> None:
         if current is None:
             raise HistoryError(f"Redis at {_shown(self.url)} holds no history of {self.problem}. Run 'publish' first.")
-        self._state = current, json.loads(current)
+        content = json.loads(current)
+        check_format(content.get("format"), f"the history of {self.problem} in Redis", sqlite.FORMAT)
+        self._state = current, content
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         if time.monotonic() < self._not_before:
@@ -132,7 +136,7 @@ class Published:
         try:
             with _failing(self.url):
                 found = self._waiting.ask(question)
-        except HistoryError as error:
+        except (HistoryError, Refused) as error:
             self._not_before, self.trouble = time.monotonic() + PAUSE, str(error)
             raise
         self.trouble = ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rounds.errors import Refused
+from rounds.evidence import check_format
 from rounds.pasts import copies
 from rounds.pasts.pieces import Asked, Pieces
 from rounds.store import sha256
@@ -23,6 +24,7 @@ create table past (word text, entity text, piece blob not null, primary key (wor
 # SQLite notes here which release of its own wrote the file; equal histories are equal bytes without it.
 RELEASE, ANY = 96, (3_040_000).to_bytes(4, "big")
 
+FORMAT = 1  # of the file and of its pieces
 FEW = 5000
 LOT = 500  # entities that one statement asks for, where there are as many: it costs a third of asking for each
 
@@ -37,7 +39,7 @@ def write(pasts: Mapping[str, Iterable[tuple[str, bytes]]], about: Mapping[str, 
         to.executemany("insert into past values (?, ?, ?)", ((word, *one) for one in found))
     counts = dict(to.execute("select word, count(*) from past group by word").fetchall())
     words = {word: counts.get(word, 0) for word in pasts}
-    told = {**about, "words": json.dumps(words, sort_keys=True)}
+    told = {"format": str(FORMAT), **about, "words": json.dumps(words, sort_keys=True)}
     to.executemany("insert into about values (?, ?)", sorted(told.items()))
     to.execute("commit")
     to.close()
@@ -64,7 +66,8 @@ class Published:
             )
             self._file.execute("pragma mmap_size = 1073741824")
             self._about: dict[str, str] = dict(self._file.execute("select name, value from about").fetchall())
-        except sqlite3.Error as error:
+            check_format(int(self._about["format"]), path.name, FORMAT)
+        except (sqlite3.Error, KeyError, ValueError) as error:
             raise Refused(f"{path.name} is no published history: {error}. Run 'publish' again.") from error
 
     @property

@@ -158,4 +158,4 @@ def by_day(table: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
 def put(store: Store, problem: str, name: str, ledger: str, part: pl.DataFrame, at: datetime.datetime) -> None:
     own = Ledger(store, problem, KEY.encode(), ledger)
     note_key(store, problem, own.key)
-    own.write_head(own.put(Place(at.date().isoformat(), name, 1), part.write_ndjson().encode()))
+    own.write_head(name, own.put(Place(at.date().isoformat(), name, 1), part.write_ndjson().encode()).next(own.key))

@@ -86,6 +86,18 @@ WORLDS: dict[str, tuple[list[list[dict[str, str]]], list[list[dict[str, str]]]]]
     "NoModel": ([[UP]], [[UP, always("rounds_model_info", 1, 'version="7"')], [always("up", 0)]]),
     "JournalFull": ([[always("rounds_journal_full", 1)]], [[always("rounds_journal_full", 0)]]),
     "JournalLag": ([[always("rounds_journal_lag_seconds", 4000)]], [[always("rounds_journal_lag_seconds", 300)]]),
+    "JournalAltered": (
+        [
+            [always("rounds_journal_faults", 1, 'kind="missing"')],
+            [always("rounds_journal_faults", 2, 'kind="altered"')],
+            [always("rounds_journal_lacking", 1)],
+            [series("rounds_journal_parts", "40+0x60 39+0x59")],
+        ],
+        [
+            [always("rounds_journal_faults", 0, 'kind="missing"'), always("rounds_journal_lacking", 0)],
+            [series("rounds_journal_parts", "40+1x120")],
+        ],
+    ),
     "RegistryDown": ([[always("rounds_registry_up", 0)]], [[always("rounds_registry_up", 1)]]),
     "HistoriesDown": ([histories(50)], [histories(0), histories(1)]),
     "DriftMatters": ([drift("drift", 1)], [drift("none", 0), drift("drift", 0), drift("none", 1)]),

@@ -97,7 +97,8 @@ def _plant(store: Store, one: list[str], two: list[str]) -> None:
 
 def _forge(store: Store, one: list[str], two: list[str]) -> None:
     other = Ledger(store, "noshow", b"a key that the attacker has made up himself")
-    other.write_head(other.put(Place(DAY, "0123456789ab", 1), json.dumps(line("forged")).encode() + b"\n"))
+    header = other.put(Place(DAY, "0123456789ab", 1), json.dumps(line("forged")).encode() + b"\n")
+    other.write_head("0123456789ab", header.next(other.key))
 
 
 def _erase(store: Store, one: list[str], two: list[str]) -> None:

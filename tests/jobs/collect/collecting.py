@@ -39,7 +39,8 @@ def put(here: Checkout, ledger: str, name: str, *lines: dict[str, Any]) -> str:
     """One part more; answers where it lies."""
     own = ledger_of(here, ledger)
     where = Place(lines[0]["at"][:10], name, 1)
-    own.write_head(own.put(where, "".join(json.dumps(line) + "\n" for line in lines).encode()))
+    header = own.put(where, "".join(json.dumps(line) + "\n" for line in lines).encode())
+    own.write_head(name, header.next(own.key))
     return place("noshow", where.day, f"{name}-000001", ledger)
 
 

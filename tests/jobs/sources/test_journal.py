@@ -183,4 +183,5 @@ class Reading(NamedTuple):
 def put(store: Store, ledger: str, day: str, lines: list[dict[str, Any]]) -> None:
     name = f"put-{datetime.datetime.now().timestamp()}"
     own = Ledger(store, "noshow", KEY.encode(), ledger)
-    own.write_head(own.put(Place(day, name, 1), "".join(json.dumps(line) + "\n" for line in lines).encode()))
+    header = own.put(Place(day, name, 1), "".join(json.dumps(line) + "\n" for line in lines).encode())
+    own.write_head(name, header.next(own.key))
