@@ -67,6 +67,14 @@ class Chains:
                 self._head(ledger, path.stem, last.shipped)
         return [told for instance, told in self.faults.items() if instance not in before]
 
+    def since(self, ledger: Ledger) -> str:
+        """The day before which parts were removed on purpose."""
+        try:
+            return ledger.since()
+        except Altered as error:
+            self.faults["since"] = str(error)
+            return ""
+
     def forget(self, day: str) -> None:
         """Instances whose last part is of an earlier day."""
         for path in self.folder.glob("*.json"):

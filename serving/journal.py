@@ -149,6 +149,13 @@ class Journal:
         except OSError as error:
             raise Refused(f"JOURNAL_FOLDER {self.yard.folder} cannot be used: {error.strerror}.") from error
 
+    def evidence(self) -> str:
+        """What the store lost of what was shipped from here, looked for now and then; called by no request."""
+        if time.monotonic() >= self._audit:
+            self.lacking = self.yard.lacking()
+            self._audit = time.monotonic() + AUDIT
+        return ". ".join(self.lacking)
+
     def _ready(self, day: str) -> Segment:
         """The segment that takes the next lines: a new one when the old is large, old, of another day or unsound."""
         if self._segment is not None and (self._due() or day != self._day or not self._segment.sound):
@@ -187,9 +194,6 @@ class Journal:
         try:
             self.yard.tidy(wait=ending, full=self._full, forget=forget)
             self._forget = time.monotonic() + FORGET if forget else self._forget
-            if time.monotonic() >= self._audit:
-                self._audit = time.monotonic() + AUDIT
-                self.lacking = self.yard.lacking()
             self._say("")
         except (RoundsError, OSError) as error:
             self._rest = time.monotonic() + REST

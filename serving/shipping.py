@@ -173,7 +173,7 @@ class Yard:
         ledger = self.recorded
         if ledger is None:
             return []
-        since = max(ledger.since(), self._last(self.store_days))
+        since = max(self.chains.since(ledger), self._last(self.store_days))
         copies: dict[str, set[str]] = {}
         for path in self.shipped():
             copies.setdefault(path.parent.name, set()).add(path.name)

@@ -80,7 +80,8 @@ class State:
         self.started = time.monotonic()
         self.begun, self.scraped = time.time(), 0.0  # when it was made, and last asked for its metrics
         self.airflow = settings.airflow
-        asked = {"airflow": self.airflow.health} if self.airflow else {}
+        asked = {"journal": self.journal.evidence, "outcomes": self.outcomes.evidence}
+        asked |= {"airflow": self.airflow.health} if self.airflow else {}
         self.watching = Watching(self.store, settings.problem, RARELY * settings.watch, asked)
         self.metrics.registry.register(Findings(self.watching, self._made))
         self._stop, self._seen = threading.Event(), threading.Event()

@@ -58,7 +58,9 @@ def test_a_prediction_on_record_is_explained_later_in_the_same_words(service: Se
     assert later.status == 200
     assert later.json["reasons"] == first["reasons"]
     assert later.json["probability"] == first["probability"]
-    assert service.ask("/explain", {"id": "nobody"}).status == 404
+    assert service.ask("/explain", {"id": first["id"][:-1] + "x"}).status == 422
+    other = f"{first['id'][:12]}{0:020x}"
+    assert service.ask("/explain", {"id": other}).status == 404
 
 
 def test_what_is_not_known_is_answered_and_marked(service: Service) -> None:

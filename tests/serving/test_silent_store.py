@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from tests.serving.running import ONE, PATIENCE, Answered, Clinic, Service
 from tests.serving.slowness import silent
 
 MANY = 40  # more than the threads that all of a service's own work shares
+ABSENT = f"{time.time_ns() // 1_000_000:012x}{0:020x}"  # an id as of now, which nobody has
 
 
 @pytest.fixture
@@ -32,7 +34,9 @@ def test_a_store_that_says_nothing_is_told_and_holds_up_only_what_lies_there(ser
     told = service.until("/ops/health", lambda found: "no answer yet" in found.json["parts"]["store"])
     assert not told.json["well"]
     found: list[Answered] = []
-    asking = [threading.Thread(target=lambda: found.append(service.ask("/explain", {"id": "x"}))) for _ in range(MANY)]
+    asking = [
+        threading.Thread(target=lambda: found.append(service.ask("/explain", {"id": ABSENT}))) for _ in range(MANY)
+    ]
     for each in asking:
         each.start()
     outcome = {"outcomes": [{"id": "y", "outcome": True}]}
@@ -50,7 +54,7 @@ def test_a_store_that_says_nothing_is_told_and_holds_up_only_what_lies_there(ser
 def test_it_does_not_hold_the_end_and_nothing_is_lost(service: Service, own: Clinic) -> None:
     wanted = [service.predict(ONE).json["predictions"][0]["id"] for _ in range(3)]
     asking = http.client.HTTPConnection("127.0.0.1", service.port, timeout=PATIENCE)
-    asking.request("POST", "/explain", json.dumps({"id": "x"}), {"Content-Type": "application/json"})
+    asking.request("POST", "/explain", json.dumps({"id": ABSENT}), {"Content-Type": "application/json"})
     assert service.end() == 0
     assert asking.getresponse().status == 503
     lines = own.journaled()
