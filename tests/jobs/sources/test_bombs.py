@@ -14,8 +14,7 @@ import pytest
 from jobs.sources import file
 from jobs.sources.cells import check_cells
 from jobs.sources.footer import sizes
-from rounds import recorded
-from rounds.errors import Refused, StoreError
+from rounds.errors import Refused
 from rounds.recorded import Ledger
 from rounds.settings import ROOT
 from rounds.store import open_store
