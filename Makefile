@@ -30,9 +30,12 @@ train: setup $(IMAGES) ## run a problem's DAG: PROBLEM= SOURCE= RUN= SEARCH=1 FO
 	@$(CONSOLE) train "$$PROBLEM" --run "$$RUN" --source "$$SOURCE" $(ASKED); ended=$$?; \
 	$(IN) register -- rounds show --problem "$$PROBLEM" "$${RUN:-latest}" || echo "the store cannot be read from here"; exit $$ended
 
-all: setup $(IMAGES) ## train every problem: RUN= SEARCH=1 FORCE=1
+all: $(if $(SOURCE),one-source) setup $(IMAGES) ## train every problem, each on its own source: RUN= SEARCH=1 FORCE=1
 	@failed=; for problem in $(PROBLEMS); do $(MAKE) train PROBLEM="$$problem" SOURCE= || failed="$$failed $$problem"; done; \
 	test -z "$$failed" || { echo "these failed:$$failed"; exit 1; }
+
+one-source:
+	@echo "make all trains every problem, and a SOURCE fits only one. Use make train PROBLEM= SOURCE="; exit 2
 
 data: ## ingest and validate alone, outside Airflow: PROBLEM= SOURCE= RUN= FORCE=1
 	@$(IN) ingest -- python -m jobs.ingest $(STEP)
@@ -119,4 +122,4 @@ clean: ## remove environments, logs and caches; finished runs in .rounds/store s
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train cluster-train all data watch ui serve up down sweep images chart setup test rerun test-all check bench drill clean
+.PHONY: help demo train cluster-train all one-source data watch ui serve up down sweep images chart setup test rerun test-all check bench drill clean

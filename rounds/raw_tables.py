@@ -50,7 +50,8 @@ def _as_texts(raw: Any) -> pl.DataFrame:
     elif not isinstance(raw, pl.DataFrame):
         raise TypeError(f"a raw table is a DataFrame of pandas or polars; this is a {type(raw).__name__}")
     zoned = pl.selectors.datetime(time_zone="*").dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    return raw.with_columns(zoned).select(pl.all().cast(pl.String))
+    texts: pl.DataFrame = raw.with_columns(zoned).select(pl.all().cast(pl.String))
+    return texts
 
 
 def _series(column: Any) -> pl.Series:

@@ -60,3 +60,10 @@ def test_every_command_of_rounds_works(demo: Checkout, page: str, command: str, 
         typed, cwd=demo.root, env=demo.environment(), capture_output=True, text=True, input="", timeout=300
     )
     assert ended.returncode == 0, ended.stderr
+
+
+def test_make_all_refuses_a_source() -> None:
+    """One table fits one problem, so it must not be ignored for the others."""
+    ended = subprocess.run(["make", "all", "SOURCE=a.csv"], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert "make train PROBLEM= SOURCE=" in ended.stdout
