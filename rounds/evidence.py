@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import json
 import re
+import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +23,7 @@ FORMAT = 1  # of headers, heads, notes and lines
 NAME = re.compile(r"(?P<instance>[^/]+?)-(?P<number>\d{6,})(-[0-9a-f]{12})?\.jsonl\.gz")
 ERASED = b'{"erased":"'  # the beginning of a line that was erased; the digest of the line follows
 
+SOME = 256  # lines between two rests
 _NONSENSE = (zlib.error, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -97,11 +99,16 @@ def canonical(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def root(lines: Iterable[bytes], key: bytes) -> str:
-    """One digest over the keyed digests of the lines; an erased line has left its digest behind."""
+def root(lines: Iterable[bytes], key: bytes, rest: float = 0.0) -> str:
+    """One digest over the keyed digests of the lines; an erased line has left its digest behind.
+
+    With `rest` seconds between some of them it lets other threads work.
+    """
     begun = _keyed("line", key)
-    digests = []
+    digests: list[bytes] = []
     for line in lines:
+        if rest and len(digests) % SOME == SOME - 1:
+            time.sleep(rest)
         if line.startswith(ERASED):
             digests.append(bytes.fromhex(line[len(ERASED) :].split(b'"', 1)[0].decode()))
             continue
@@ -129,12 +136,13 @@ def unpack(packed: bytes) -> bytes:
     return content
 
 
-def described(place: Place, problem: str, ledger: str, lines: bytes, key: bytes, before: Before | None) -> Header:
+def described(
+    place: Place, problem: str, ledger: str, lines: bytes, key: bytes, before: Before | None, rest: float = 0.0
+) -> Header:
     """The header of a new part."""
     split = lines.splitlines()
-    return Header(
-        problem, ledger, place.instance, place.number, place.day, key_id(key), len(split), root(split, key), before
-    )
+    digest = root(split, key, rest)
+    return Header(problem, ledger, place.instance, place.number, place.day, key_id(key), len(split), digest, before)
 
 
 def located(path: str) -> Place | None:
