@@ -22,6 +22,7 @@ from launch import child, environment
 
 TAIL = 25
 QUIET = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+GUARDED = {"MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false", "MLFLOW_SERVER_X_FRAME_OPTIONS": "DENY"}
 PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
 
 
@@ -34,6 +35,7 @@ def settings(root: Path, home: Path, environ: Mapping[str, str], port: int = 808
         "AIRFLOW_HOME": str(home),
         "AIRFLOW_CONFIG": str(root / "dags" / "airflow.cfg"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(root / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(root / "dags" / "plugins"),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
         "AIRFLOW__API__BASE_URL": address,
         "AIRFLOW__API__PORT": str(port),
@@ -91,7 +93,9 @@ def ui(port: int) -> int:
     with _log("ui") as log, contextlib.ExitStack() as stack:
         # A scheduler that is killed outright leaves its workers behind, one that is asked to end takes them along.
         start = [child.started([*command, *part], environment.ROOT, environ, log, signal.SIGTERM) for part in PARTS]
-        start.append(child.started(mlflow(port + 1), environment.ROOT, {**environ, **QUIET}, log, signal.SIGTERM))
+        start.append(
+            child.started(mlflow(port + 1), environment.ROOT, {**environ, **QUIET, **GUARDED}, log, signal.SIGTERM)
+        )
         parts = [stack.enter_context(part) for part in start]
         try:
             while _alive(parts) and not _serves(address):
@@ -115,7 +119,11 @@ def mlflow(port: int) -> list[str]:
     """The command that serves the mirror, without the workers that MLflow keeps for jobs of its own."""
     address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{environment.HOME / 'mlflow' / 'mlflow.db'}"
     command = [str(environment.python("mlflow")), "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    return [*command, "--workers", "1", "--backend-store-uri", address, "--no-serve-artifacts"]
+    # By itself MLflow takes any name that begins like a private address, such as 10.example.org.
+    names = [f"{name}:{port}" for name in ("127.0.0.1", "localhost")]
+    origins = [f"http://{name}" for name in names]
+    guard = ["--allowed-hosts", ",".join(names), "--cors-allowed-origins", ",".join(origins)]
+    return [*command, "--workers", "1", "--backend-store-uri", address, "--no-serve-artifacts", *guard]
 
 
 def _alive(parts: list[subprocess.Popen[str]]) -> bool:

@@ -85,6 +85,8 @@ class Connection(HttpToolsProtocol):
         if not self.flow.write_paused:
             self._read()
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False  # the parser takes nothing more from this connection
         if len(self.pipeline) > AHEAD:
             self.transport.abort()
             raise ConnectionAbortedError  # so that the rest of what came is not read

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from rounds import log
 from rounds.errors import StoreError
 from serving import about, operations
+from serving.browsers import is_loopback
 from serving.keys import Denied
 from serving.limits import BUSY, Problem
 from serving.newest import MOST
@@ -48,9 +49,11 @@ def add(app: FastAPI, state: State) -> None:
 def operates(state: State, asked: Request) -> bool:
     """Whether whoever asks may know why something is not well, and where it is: operators, and who is on this machine.
 
-    A pod is a machine of its own: what its probe is told stands in its events.
+    A pod is a machine of its own: what its probe is told stands in its events. A page in a browser of this machine
+    whose own name leads here asks by that name.
     """
-    if state.keys is None or (asked.client is not None and asked.client.host in HERE):
+    host = asked.headers.get("host", "").encode("latin-1")
+    if state.keys is None or (asked.client is not None and asked.client.host in HERE and is_loopback(host)):
         return True
     header = asked.headers.get("authorization")
     if header is None:

@@ -141,6 +141,24 @@ def test_no_answer_names_the_host_that_its_caller_sent(keyed: tuple[Service, dic
     assert EVIL.encode() not in found.body
 
 
+@pytest.mark.parametrize("method", [b"GET /healthz", b"POST /predict"])
+def test_an_upgrade_is_not_made_and_loses_no_body_silently(service: Service, method: bytes) -> None:
+    body = json.dumps({"appointments": [ONE]}).encode()
+    sent = b" HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    sent += b"Upgrade: h2c\r\nHTTP2-Settings: AAA\r\nContent-Length: %d\r\n\r\n" % len(body)
+    answer = _sent(service, method + sent + body)
+    assert answer.startswith(b"HTTP/1.1 400" if b"POST" in method else b"HTTP/1.1 200")
+    assert b"connection: close" in answer
+
+
+def test_why_is_told_on_this_machine_by_its_own_name_alone(keyed: tuple[Service, dict[str, str]]) -> None:
+    service, _ = keyed
+    assert service.ask("/readyz").json["registry"] == service.ask("/readyz", Host=EVIL).json["registry"] == "well"
+    said = service.ask("/ops/health").json
+    assert "watch" in said["parts"]
+    assert "service" in said["parts"] and "service" not in service.ask("/ops/health", Host=EVIL).json["parts"]
+
+
 @pytest.mark.parametrize("hosts", [b"", b"Host: localhost\r\nHost: evil.example\r\n"])
 def test_a_request_has_one_host(service: Service, hosts: bytes) -> None:
     assert _sent(service, b"GET /version HTTP/1.1\r\n" + hosts + b"\r\n").startswith(b"HTTP/1.1 400")
