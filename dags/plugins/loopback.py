@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -58,4 +58,4 @@ def _values(scope: Scope, name: bytes) -> list[bytes]:
 
 class Loopback(AirflowPlugin):
     name = "loopback"
-    fastapi_root_middlewares: ClassVar[list[Any]] = [{"name": "loopback", "middleware": Guard}]
+    fastapi_root_middlewares: list[Any] = [{"name": "loopback", "middleware": Guard}]  # noqa: RUF012
