@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import trained
-from tests.dags.namespace import Namespace, kubectl
+from tests.dags.namespace import Namespace
 from tests.s3 import Server
 from tests.servers import IMAGE, Servers, ours
 
@@ -71,4 +71,4 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         found.start()
         yield found
     finally:
-        kubectl("delete", "namespace", made.name, "--wait=false", "--ignore-not-found")
+        made.remove()

@@ -13,8 +13,17 @@ from typing import Any
 import yaml
 
 from tests.checkout import ROOT
+from tests.waiting import until
 
 SECRET = {"AWS_SECRET_ACCESS_KEY": "s3cret-word"}
+RESTRICTED = {  # what the restricted pod security wants of a container
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+    "runAsNonRoot": True,
+    "runAsUser": 10001,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 MANIFEST = ROOT / "helm/steps.yaml"
 DOCKERFILE = (
     'FROM python:3.13-slim-trixie\nCOPY {step}.py /step.py\nUSER 10001\nENTRYPOINT ["python", "-u", "/step.py"]\n'
@@ -51,10 +60,33 @@ class Namespace:
         self.kubeconfig.write_text(json.dumps(found))
         self.kubeconfig.chmod(0o600)
 
+        self._await_policy()
+
+    def remove(self) -> None:
+        """With what is not in the namespace: its admission policy."""
+        for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy", "namespace"):
+            kubectl("delete", kind, self.name, "--wait=false", "--ignore-not-found")
+
+    def _await_policy(self) -> None:
+        """The API server enforces a policy some time after it took it."""
+        container = {"name": "step", "image": "elsewhere/step:1", "securityContext": RESTRICTED}
+        spec = {"serviceAccountName": "rounds-step", "containers": [container]}
+        metadata = {"name": "step", "namespace": self.name}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        create = ["kubectl", "--kubeconfig", str(self.kubeconfig), "create", "--dry-run=server", "--filename=-"]
+
+        def is_enforced() -> bool:
+            done = subprocess.run(create, input=json.dumps(pod), capture_output=True, text=True)
+            return "as ConfigMap rounds-images says" in done.stderr
+
+        until(is_enforced)
+
     def manifests(self) -> list[dict[str, Any]]:
         """With this namespace in the place of both that the file names."""
         text = MANIFEST.read_text(encoding="utf-8").replace("rounds-steps", self.name)
-        return list(yaml.safe_load_all(text.replace("namespace: airflow}", f"namespace: {self.name}}}")))
+        text = text.replace("namespace: airflow}", f"namespace: {self.name}}}")
+        text = text.replace("serviceaccounts:airflow", f"serviceaccounts:{self.name}")
+        return list(yaml.safe_load_all(text.replace("registry: rounds}", f"registry: {self.name}}}")))
 
     def kubectl(self, *words: str, given: str | None = None) -> str:
         return kubectl("--namespace", self.name, *words, given=given)

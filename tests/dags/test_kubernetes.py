@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.dags.namespace import Namespace, kubectl
+from tests.dags.namespace import Namespace
 from tests.dags.scratch import Scratch
 from tests.waiting import until
 
@@ -60,7 +60,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
         made.make()
         yield made
     finally:
-        kubectl("delete", "namespace", made.name, "--wait=false", "--ignore-not-found")
+        made.remove()
         subprocess.run(["docker", "rmi", *map(made.image, PROGRAMS)], capture_output=True)
 
 

@@ -133,6 +133,18 @@ def test_no_role_reaches_for_everything() -> None:
     assert not [it for it in MANIFESTS if it["kind"].startswith("Cluster")]
 
 
+def test_the_policy_admits_the_images_that_a_launcher_takes_by_default() -> None:
+    registry = one("ConfigMap", "rounds-images")["data"]["registry"]
+    assert VALUES["defaultAirflowRepository"] == f"{registry}/airflow"
+    binding = one("ValidatingAdmissionPolicyBinding", "rounds-steps")["spec"]
+    assert binding["matchResources"]["namespaceSelector"]["matchLabels"] == {
+        "kubernetes.io/metadata.name": CLUSTER["namespace"]
+    }
+    policy = one("ValidatingAdmissionPolicy", "rounds-steps")["spec"]
+    rules = " ".join(each["expression"] for each in policy["validations"])
+    assert f"'{CLUSTER['service_account']}'" in rules and f"'{CLUSTER['secret']}'" in rules
+
+
 @pytest.mark.cluster
 def test_the_cluster_takes_the_manifests() -> None:
     text = STEPS.read_text(encoding="utf-8")
