@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from docker.types import Mount
 
+from launch import keys
 from launch.environment import HOME, ROOT
 from launch.needs import Needs
 from launch.passed import passed
@@ -20,13 +21,14 @@ PROCESSES = 1024
 SHARED = (".dvc/cache", "data")  # folders of the checkout that every container reads
 
 
-def environment() -> dict[str, str]:
-    """What a step is told; where it was told nothing, its places are those of this checkout."""
+def environment(step: str) -> dict[str, str]:
+    """What a step is told; where it was told nothing, its places and its keys are those of this checkout."""
     tracking = os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{HOME / 'mlflow' / 'mlflow.db'}"
     if tracking.startswith(SQLITE):
         tracking = f"{SQLITE}{ROOT / tracking.removeprefix(SQLITE)}"
     store = os.environ.get("STORE") or (HOME / "store").as_uri()
-    return {**passed(os.environ), "STORE": store, "MLFLOW_TRACKING_URI": tracking}
+    own = {**os.environ, **keys.texts(os.environ, HOME / "signing")}
+    return {**passed(own, step), "STORE": store, "MLFLOW_TRACKING_URI": tracking}
 
 
 def folders(told: Mapping[str, str]) -> list[Path]:

@@ -61,7 +61,7 @@ class Container(BaseOperator):
     def _made(self, context: Context) -> str:
         """The container's id; what an earlier try or run left is removed first."""
         docker, step, own = self._docker, self.task_id, needs.of(self.task_id)
-        arguments, told = [one for one in self.arguments if one], containers.environment()
+        arguments, told = [one for one in self.arguments if one], containers.environment(step)
         labels = janitor.labels(context["ti"], arguments, told, own)
         for one in janitor.sweep(docker, labels):
             log.info("%s: removed container %s, which an earlier run left", step, one)

@@ -26,7 +26,7 @@ from urllib3.exceptions import HTTPError
 
 from launch import needs, pods
 from launch.ending import LAST, Crashed, Unfit
-from launch.passed import image, plain
+from launch.passed import image, plain, uses
 
 PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 SILENCE = 60  # seconds without a line after which the connection is made anew: a dead one looks like a silent step
@@ -129,8 +129,7 @@ class Pod(KubernetesPodOperator):
         }
         self.annotations = {"rounds/run": run}
         self.env_vars = [k8s.V1EnvVar(name=name, value=value) for name, value in sorted(settings.items())]
-        if cluster.secret:
-            self.env_from = [k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=cluster.secret))]
+        self.env_from = _sources(self.task_id, cluster)
         if cluster.claim:
             source = k8s.V1PersistentVolumeClaimVolumeSource(claim_name=cluster.claim)
             self.volumes = [*self.volumes, k8s.V1Volume(name="store", persistent_volume_claim=source)]
@@ -245,9 +244,20 @@ class Pods(PodManager):
             time.sleep(5)
 
 
+def _sources(step: str, cluster: needs.Cluster) -> list[k8s.V1EnvFromSource]:
+    """The Secrets and the ConfigMap whose keys become the step's environment: those that it uses, and no other."""
+    secrets = [cluster.secret]
+    secrets += [cluster.signing] if uses(step, "SIGNING_KEY") else []
+    secrets += [cluster.journal] if uses(step, "JOURNAL_KEY") else []
+    found = [k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=name)) for name in secrets if name]
+    if cluster.verify and uses(step, "VERIFY_KEYS"):
+        found.append(k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(name=cluster.verify)))
+    return found
+
+
 def _settings(step: str) -> dict[str, str]:
     """What a pod is told openly; a place that it cannot see or that holds a password is refused by name."""
-    found, cluster = plain(os.environ), needs.cluster()
+    found, cluster = plain(os.environ, step), needs.cluster()
     for name, value in found.items():
         if PASSWORD.search(value):
             raise Unfit(

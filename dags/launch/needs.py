@@ -40,6 +40,9 @@ class Cluster:
     namespace: str
     service_account: str
     secret: str = ""
+    journal: str = ""
+    signing: str = ""
+    verify: str = ""
     claim: str = ""
     share: float = 1.0
     start_minutes: float = 5

@@ -6,7 +6,13 @@ import os
 import re
 from collections.abc import Mapping
 
-SETTINGS = frozenset({"HISTORY", "JOURNAL_KEY", "LOG", "SOURCE", "STORE", "STORE_TIMEOUT", "TZ"})
+SETTINGS = frozenset({"HISTORY", "LOG", "SOURCE", "STORE", "STORE_TIMEOUT", "TZ"})
+# Which steps get a setting that not every step uses; ingest hashes identifiers where the source is the journal.
+ONLY = {
+    "JOURNAL_KEY": frozenset({"collect", "ingest", "score"}),
+    "SIGNING_KEY": frozenset({"evaluate", "register", "train"}),
+    "VERIFY_KEYS": frozenset({"evaluate", "monitor", "register", "score", "train"}),
+}
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})  # in either case
 PREFIXES = ("AWS_", "MLFLOW_", "OMP_", "OPENBLAS_", "POLARS_", "ROUNDS_")
 HERE = frozenset({"HOME", "JOURNAL_FOLDER", "LANG", "PATH", "TMPDIR"})  # of use on the worker's own machine alone
@@ -22,20 +28,25 @@ OPEN = frozenset(
 )
 
 
-def passed(environ: Mapping[str, str]) -> dict[str, str]:
-    """What a step gets wherever it runs, secrets with it."""
-    return {"PYTHONUNBUFFERED": "1"} | {name: value for name, value in environ.items() if _is_passed(name)}
+def passed(environ: Mapping[str, str], step: str) -> dict[str, str]:
+    """What a step gets wherever it runs, its secrets included."""
+    return {"PYTHONUNBUFFERED": "1"} | {name: value for name, value in environ.items() if _is_passed(name, step)}
 
 
-def plain(environ: Mapping[str, str]) -> dict[str, str]:
+def plain(environ: Mapping[str, str], step: str) -> dict[str, str]:
     """The same without secrets: what may stand where many can read it."""
-    return {name: value for name, value in passed(environ).items() if name in OPEN or not SECRET.search(name)}
+    return {name: value for name, value in passed(environ, step).items() if name in OPEN or not SECRET.search(name)}
 
 
-def here(environ: Mapping[str, str]) -> dict[str, str]:
+def here(environ: Mapping[str, str], step: str) -> dict[str, str]:
     """What a step gets that runs on this very machine."""
     local = {name: value for name, value in environ.items() if name in HERE or name.startswith(HERE_PREFIXES)}
-    return passed(environ) | local
+    return passed(environ, step) | local
+
+
+def uses(step: str, setting: str) -> bool:
+    """Whether a step uses a setting of `ONLY`."""
+    return step in ONLY[setting]
 
 
 def image(step: str) -> str:
@@ -48,5 +59,7 @@ def image(step: str) -> str:
     return f"{os.environ.get('REGISTRY') or 'rounds'}/{step}:{tag}"
 
 
-def _is_passed(name: str) -> bool:
+def _is_passed(name: str, step: str) -> bool:
+    if name in ONLY:
+        return uses(step, name)
     return name in SETTINGS or name.upper() in PROXIES or name.startswith(PREFIXES)

@@ -37,7 +37,7 @@ class Process(BaseOperator):
         step = self.task_id
         command = [str(environment.python(step)), "-m", f"jobs.{step}", *filter(None, self.arguments)]
         last: deque[str] = deque(maxlen=LAST)
-        with child.started(command, environment.ROOT, here(os.environ)) as self._process:
+        with child.started(command, environment.ROOT, here(os.environ, step)) as self._process:
             for line in child.lines(self._process):
                 last.append(line)
                 log.info("%s", line)

@@ -2,12 +2,72 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from launch import environment
+from launch.keys import HALVES, texts
 from launch.passed import here, passed, plain
+
+SOURCES = """
+import json, sys
+from launch import kubernetes, needs
+def names(step):
+    found = kubernetes._sources(step, needs.cluster())
+    return sorted((one.secret_ref or one.config_map_ref).name for one in found)
+print(json.dumps({step: names(step) for step in sys.argv[1:]}))
+"""
+
+KEYS = {"JOURNAL_KEY": "secret", "SIGNING_KEY": "private", "VERIFY_KEYS": "public"}
 
 
 def test_the_folder_of_the_journal_is_of_use_on_this_machine_alone() -> None:
     """A step finds the service's key in it; a container would make one of its own on a disk that goes with it."""
     given = {"JOURNAL_FOLDER": "/a/journal", "JOURNAL_KEY": "secret", "STORE": "file:///a/store"}
-    assert here(given) == {"PYTHONUNBUFFERED": "1", **given}
-    assert passed(given) == {"PYTHONUNBUFFERED": "1", "JOURNAL_KEY": "secret", "STORE": "file:///a/store"}
-    assert "JOURNAL_KEY" not in plain(given)
+    assert here(given, "score") == {"PYTHONUNBUFFERED": "1", **given}
+    assert passed(given, "score") == {"PYTHONUNBUFFERED": "1", "JOURNAL_KEY": "secret", "STORE": "file:///a/store"}
+    assert "JOURNAL_KEY" not in plain(given, "score")
+
+
+WANTED = {
+    "ingest": {"JOURNAL_KEY"},
+    "tune": set(),
+    "train": {"SIGNING_KEY", "VERIFY_KEYS"},
+    "evaluate": {"SIGNING_KEY", "VERIFY_KEYS"},
+    "register": {"SIGNING_KEY", "VERIFY_KEYS"},
+    "score": {"JOURNAL_KEY", "VERIFY_KEYS"},
+    "collect": {"JOURNAL_KEY"},
+    "monitor": {"VERIFY_KEYS"},
+    "decide": set(),
+    "publish": set(),
+}
+
+
+@pytest.mark.parametrize("step", WANTED)
+def test_a_step_gets_the_keys_that_it_uses(step: str) -> None:
+    for get in (passed, here):
+        assert set(get(KEYS, step)) - {"PYTHONUNBUFFERED"} == WANTED[step]
+    assert set(plain(KEYS, step)) == {"PYTHONUNBUFFERED"}
+
+
+def test_a_pod_gets_the_secrets_that_its_step_uses() -> None:
+    """In an environment of Airflow's own, for that is where pods are launched from."""
+    command = [str(environment.python("airflow")), "-c", SOURCES, *WANTED]
+    made = subprocess.run(command, cwd=environment.ROOT / "dags", capture_output=True, text=True, check=True)
+    names = {"SIGNING_KEY": "rounds-signing", "JOURNAL_KEY": "rounds-journal", "VERIFY_KEYS": "rounds-verify"}
+    wanted = {step: sorted(["rounds-step", *(names[key] for key in keys)]) for step, keys in WANTED.items()}
+    assert json.loads(made.stdout.splitlines()[-1]) == wanted
+
+
+def test_a_container_gets_the_keys_as_text(tmp_path: Path) -> None:
+    (tmp_path / "private.pem").write_text("-----BEGIN PRIVATE KEY-----\n", encoding="ascii")
+    (tmp_path / "public.pem").write_text("-----BEGIN PUBLIC KEY-----\n", encoding="ascii")
+    own = {"SIGNING_KEY": "-----BEGIN PRIVATE KEY-----\n", "VERIFY_KEYS": "-----BEGIN PUBLIC KEY-----\n"}
+    assert texts({}, tmp_path) == own
+    assert texts({name: str(tmp_path / file) for name, file in HALVES.items()}, Path("/none")) == own
+    assert texts(own, Path("/none")) == own
+    assert texts({"VERIFY_KEYS": "a key"}, tmp_path) == {"VERIFY_KEYS": "a key"}, "half of one pair, half of another"
+    assert texts({}, Path("/none")) == {}
