@@ -57,6 +57,7 @@ serve: ## the service on this machine: the registry's champion behind http://127
 setup: ## make every environment; the command `rounds` is then in .rounds/bin
 	@$(IN) airflow $(STEPS)
 	@$(IN) register -- python -m rounds.tracking
+	@$(IN) register -- python -m rounds.keypair
 	@mkdir -p .rounds/bin && ln -sfn ../envs/register/bin/rounds .rounds/bin/rounds
 
 cluster-train: ## the same, each step a pod on the cluster that KUBECONFIG names; STORE and MLFLOW_TRACKING_URI as pods see them

@@ -18,6 +18,7 @@ from rounds import comparison, inventory, places, pruning, views, words
 from rounds.errors import CRASHED, DONE, RoundsError, StoreError
 from rounds.files import fetch
 from rounds.manifest import Manifest
+from rounds.overriding import keys, override
 from rounds.private import kept_private
 from rounds.releases import mirror, models, promote, rollback
 from rounds.settings import ROOT, settings
@@ -26,6 +27,7 @@ from rounds.store import Store, open_store, sha256
 WIDTH = 100
 UNBROKEN = 10_000  # a file has no edge: a line a run, for grep and cut
 REPORT = "report.json"
+LONGEST = 365
 WORDS = {
     "run": "a run's name, or 'latest'",
     "step": "a step, such as validate",
@@ -37,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         with kept_private():
-            arguments.verb(_store(), arguments)
+            arguments.verb(None if arguments.verb is keys else _store(), arguments)
         sys.stdout.flush()
     except RoundsError as error:
         print(f"rounds: {error}", file=sys.stderr)
@@ -165,12 +167,20 @@ def _parser() -> argparse.ArgumentParser:
         (promote, "version"),
         (rollback,),
         (mirror,),
+        (override, "run"),
+        (keys,),
     ):
         own = verbs.add_parser(verb.__name__, help=verb.__doc__, description=verb.__doc__, allow_abbrev=False)
         own.set_defaults(verb=verb)
         for name in names:
             own.add_argument(name, type=_count if name == "version" else str, help=WORDS.get(name, WORDS["run"]))
         own.add_argument("--problem", help="needed where several problems have such a run")
+        if verb is keys:
+            own.add_argument("folder", type=Path, help="a folder that is not there yet")
+        if verb is override:
+            own.add_argument("--reason", required=True, help="why it may answer all the same; signed with it")
+            own.add_argument("--days", type=_days, required=True, help=f"for how long, at most {LONGEST}")
+            own.add_argument("--by", default="", help="who says so; otherwise the name of this account")
         if verb is show:
             own.add_argument("--json", action="store_true", help="the manifests as they are")
         if verb is get:
@@ -179,6 +189,12 @@ def _parser() -> argparse.ArgumentParser:
             own.add_argument("--keep", type=_count, default=10, metavar="N", help="runs a problem that stay (10)")
             own.add_argument("--yes", action="store_true", help="do it; without this it only says what would go")
     return parser
+
+
+def _days(text: str) -> int:
+    if _count(text) > LONGEST:
+        raise argparse.ArgumentTypeError(f"is '{text}'; want at most {LONGEST} days")
+    return int(text)
 
 
 def _count(text: str) -> int:

@@ -1,0 +1,90 @@
+"""The commands `rounds keys` and `rounds override`: a new pair, and a person's word for a model that was refused."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+from datetime import UTC, datetime, timedelta
+
+import problems
+from rounds import inventory, keypair, mirror, signed
+from rounds.errors import Refused
+from rounds.files import fetch
+from rounds.inventory import Run
+from rounds.registry import Registry, Version, version_tags
+from rounds.release import Override
+from rounds.scratch import scratch
+from rounds.store import Store
+from rounds.tracking import open_tracking
+from rounds.turns import at_the_registry
+
+TABLE = "table.parquet"
+
+
+def keys(_: object, arguments: argparse.Namespace) -> None:
+    """make a pair of keys in a new folder: private.pem signs, public.pem verifies"""
+    if arguments.folder.exists():
+        raise Refused(
+            f"{arguments.folder} is there already; name a folder that is not, so that no key is written over."
+        )
+    keypair.make(arguments.folder)
+    print(f"{keypair.PRIVATE} (SIGNING_KEY) and {keypair.PUBLIC} (VERIFY_KEYS) are in {arguments.folder}")
+
+
+def override(store: Store, arguments: argparse.Namespace) -> None:
+    """release a model that its gates refused, for some days and a reason; needs SIGNING_KEY"""
+    run = inventory.run(store, arguments.run, arguments.problem).readable()
+    require_candidate(store, run)
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=arguments.days)
+    word = Override(reason=reason(arguments.reason), by=arguments.by or getpass.getuser(), until=until)
+    version = register(store, run, word)
+    name = problems.problem(run.problem).model
+    print(
+        f"version {version.number} of {name} (run {run.name}) may answer until {until:%Y-%m-%d %H:%M} UTC; "
+        f"'rounds promote {version.number}' makes it champion"
+    )
+
+
+def require_candidate(store: Store, run: Run) -> None:
+    """Refuse a run whose model its gates did not refuse, is not signed, or has other code than this checkout."""
+    from rounds import bundle  # loads numpy and the model's library, which other commands do without
+    from rounds.candidate import require_own_definition
+
+    trained, evaluated = run.step("train"), run.step("evaluate")
+    for done in (trained, evaluated):
+        signed.check(done, run.problem, done.step)
+    if evaluated.circumstances.read.inputs.get("train") != trained.content.digest():
+        raise Refused(f"'evaluate' of run {run.name} judged another model than 'train' made. Run 'evaluate' again.")
+    if evaluated.content.verdict != "refused":
+        raise Refused(f"run {run.name} passed its gates, so it needs no override. Run 'register'.")
+    if not evaluated.content.facts.get("gates"):
+        raise Refused(f"run {run.name} was refused before its gates: {evaluated.content.message} No override helps.")
+    with scratch() as folder:
+        loaded = bundle.load(lambda name: fetch(store, trained, name, folder))
+        require_own_definition(loaded, run.problem, run.name)
+
+
+def register(store: Store, run: Run, word: Override) -> Version:
+    """Make it a version and challenger; who is champion stays."""
+    trained, evaluated = run.step("train"), run.step("evaluate")
+    data = run.step("validate").content.only({TABLE}).digest()
+    tracking = open_tracking()
+    with at_the_registry(store, run.problem) as held:
+        model = problems.problem(run.problem).model
+        registry = Registry(tracking.while_telling(held.beat), store, run.problem, model, held)
+        registry.heal()
+        registry.sign(trained, evaluated, word)
+        mirrored = mirror.run(registry.tracking, store, run.problem, run.name)
+        if mirrored is None:
+            raise Refused(f"run {run.name} has no steps that go together. Run 'train' and 'evaluate' again.")
+        registry.attach(mirrored, str(trained.content.facts["bundle"]))
+        version = registry.add(mirrored, version_tags(trained, evaluated, data))
+        registry.challenge(version)
+        registry.settle()
+        return version
+
+
+def reason(text: str) -> str:
+    if len(text.strip()) < 10:
+        raise Refused(f"--reason is '{text}'; want a sentence that says why, for whoever reads it later.")
+    return text.strip()
