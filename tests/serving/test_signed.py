@@ -1,4 +1,4 @@
-"""What the service answers with: versions that are signed and released, and nothing that somebody put in their place."""
+"""The service answers with versions that are signed and released, and with nothing that was put in their place."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def own_files(own: Clinic) -> Path:
     client = tracked.door(own.registry).client
     run = client.create_run(client.get_experiment_by_name("noshow").experiment_id).info.run_id
     client.log_artifacts(run, str(folder), f"{planting.MODEL}/bundle")
-    tags = {name: value for name, value in client.get_model_version(NAME, "2").tags.items()}
+    tags = dict(client.get_model_version(NAME, "2").tags)
     client.create_model_version(NAME, f"runs:/{run}/{planting.MODEL}", run_id=run, tags=tags)
     return champion_folder(own.checkout, 3)
 
@@ -119,13 +119,13 @@ def test_without_the_key_that_signed_it_a_cached_version_is_refused_too(own: Cli
 
 
 def test_an_override_answers_until_it_expires(own: Clinic) -> None:
-    for until, words in ((datetime(2999, 1, 1, tzinfo=UTC), ""), (datetime(2026, 1, 1, tzinfo=UTC), "expired on")):
+    for until, expired in ((datetime(2999, 1, 1, tzinfo=UTC), False), (datetime(2026, 1, 1, tzinfo=UTC), True)):
         overridden(own, until)
         shutil.rmtree(own.place / "cache", ignore_errors=True)
         with own.serving() as service:
-            if words:
-                told = service.seen("/readyz", lambda found: words in found["registry"])
-                assert told["model"] == "no model answers yet"
+            if expired:
+                seen = service.seen("/readyz", lambda ready: "expired on" in ready["registry"])
+                assert seen["model"] == "no model answers yet"
             else:
                 service.ready()
                 assert service.ask("/readyz").json["model"] == "version 3 answers"
