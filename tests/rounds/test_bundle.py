@@ -54,6 +54,31 @@ def test_an_altered_file_is_named(saved: Path, name: str) -> None:
         load(saved.joinpath)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format": 2}, "bundle.json is of format 2; this release reads format 1.* leave it as it is, and upgrade"),
+        ({"format": "1"}, "has no format number"),
+        ({"scaling": {"age": 2}}, "has scaling, which this release does not know.* upgrade"),
+        ({"calibrator": {"kind": "beta"}}, "a calibrator of kind 'beta'; this release knows platt and isotonic"),
+        ({"family": "lightgbm"}, "is of family 'lightgbm'"),
+        ({"knobs": {"capacity": 0.5}}, r"bundle.json was altered"),
+    ],
+)
+def test_what_another_release_wrote_is_refused_by_name(saved: Path, change: dict[str, object], words: str) -> None:
+    found = json.loads((saved / "bundle.json").read_text())
+    (saved / "bundle.json").write_text(json.dumps({**found, **change}))
+    with pytest.raises(Refused, match=words):
+        load(saved.joinpath)
+
+
+def test_the_digest_covers_every_field(bundle: Bundle, saved: Path) -> None:
+    described = bundle._description()
+    assert {*described, "digest", "files"} == set(json.loads((saved / "bundle.json").read_text()))
+    kept = {field.name for field in dataclasses.fields(Bundle)} - {"model", "definition"}
+    assert set(described) == kept | {"format"}
+
+
 @pytest.mark.parametrize("key", ["calibrator", "features", "reference", "thresholds"])
 def test_what_a_bundle_lacks_is_named(saved: Path, key: str) -> None:
     found = json.loads((saved / "bundle.json").read_text())

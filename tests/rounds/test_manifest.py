@@ -51,6 +51,21 @@ def test_another_thing_is_no_manifest(change: dict[str, object]) -> None:
         parse(json.dumps({**json.loads(MADE.to_json()), **change}).encode(), "x")
 
 
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({"format": 2}, "x is of format 2; this release reads format 1. A newer release wrote it"),
+        ({"format": None}, "x has no format number"),
+        ({"more": 1}, "upgrade to the release that wrote it"),
+        ({"content": {**json.loads(MADE.to_json())["content"], "more": 1}}, "upgrade to the release that wrote it"),
+    ],
+)
+def test_what_another_release_wrote_is_never_to_be_removed(change: dict[str, object], advice: str) -> None:
+    with pytest.raises(StoreError, match=advice) as found:
+        parse(json.dumps({**json.loads(MADE.to_json()), **change}).encode(), "x")
+    assert "Remove it" not in str(found.value)
+
+
 def test_a_content_digest_tells_verdict_files_facts_and_message_apart() -> None:
     content = MADE.content
     changes = [{}, {"verdict": "skipped"}, {"files": {}}, {"facts": {"rows": 2}}, {"message": "no"}]

@@ -1,4 +1,4 @@
-"""The service answers with versions that are signed and released, and with nothing that was put in their place."""
+"""What the service answers with: versions that are signed and released, and nothing put in their place."""
 
 from __future__ import annotations
 
@@ -118,24 +118,9 @@ def test_without_the_key_that_signed_it_a_cached_version_is_refused_too(own: Cli
         assert told["model"] == "no model answers yet"
 
 
-def test_an_override_answers_until_it_expires(own: Clinic) -> None:
-    for until, expired in ((datetime(2999, 1, 1, tzinfo=UTC), False), (datetime(2026, 1, 1, tzinfo=UTC), True)):
-        overridden(own, until)
-        shutil.rmtree(own.place / "cache", ignore_errors=True)
-        with own.serving() as service:
-            if expired:
-                seen = service.seen("/readyz", lambda ready: "expired on" in ready["registry"])
-                assert seen["model"] == "no model answers yet"
-            else:
-                service.ready()
-                assert service.ask("/readyz").json["model"] == "version 3 answers"
-
-
 def overridden(own: Clinic, until: datetime) -> None:
-    """The second model, released by a person, as a version of its own."""
-    folder = own_files(own) if not (own.place / "overridden").exists() else champion_folder(own.checkout, 3)
-    (own.place / "overridden").touch()
-    store = planting.store_of(own.checkout)
+    """The second model, released by a person, as a version of its own that is champion."""
+    folder, store = own_files(own), planting.store_of(own.checkout)
     trained = places.read(store, places.manifest_path("noshow", "second", "train"))
     evaluated = places.read(store, places.manifest_path("noshow", "second", "evaluate"))
     assert trained is not None and evaluated is not None
@@ -144,6 +129,19 @@ def overridden(own: Clinic, until: datetime) -> None:
     (folder / release.FILE).write_bytes(new.raw)
     (folder / signing.SIGNATURE).write_bytes(new.signature)
     own.champion(3)
+
+
+def test_an_override_in_force_answers(own: Clinic) -> None:
+    overridden(own, datetime(2999, 1, 1, tzinfo=UTC))
+    with own.serving() as service:
+        assert service.ready().ask("/readyz").json["model"] == "version 3 answers"
+
+
+def test_an_override_that_expired_is_refused(own: Clinic) -> None:
+    with own.serving() as service:
+        service.ready()
+        overridden(own, datetime(2026, 1, 1, tzinfo=UTC))
+        refused(service, "the override by somebody expired on 2026-01-01 00:00 UTC")
 
 
 @pytest.mark.parametrize(
