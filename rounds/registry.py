@@ -6,20 +6,18 @@ follows from it in `settle`, which can be repeated: whoever comes after a killed
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from dataclasses import dataclass
 from typing import Any
 
-from rounds import keypair, manifest, mirror, places, release
+from rounds import keypair, manifest, mirror, places, release, signing
 from rounds.errors import Refused, RegistryError, StoreError
 from rounds.files import fetch
 from rounds.manifest import Facts, Manifest
 from rounds.mirror import MODEL, Mirrored
 from rounds.release import Override
 from rounds.scratch import scratch
-from rounds.signing import SIGNATURE
 from rounds.store import Store
 from rounds.tracking import Tracking
 from rounds.turns import Turn
@@ -123,7 +121,7 @@ class Registry:
         if signed is None:
             return  # the service refuses the version by name
         run = mirrored.id if version is None else version.source.split("/")[1]
-        mark = hashlib.sha256(signed.signature).hexdigest()
+        mark = signing.identity(signed.signature)
         if self.tracking.call("get_run", run).data.tags.get(RELEASED) == mark:
             return
         trained = self.trained(Version(0, {"rounds.bundle": digest}, "", 0))
@@ -132,7 +130,7 @@ class Registry:
             for name in trained.content.files:
                 shutil.copyfile(fetch(self.store, trained, name, folder), whole / name)
             (whole / release.FILE).write_bytes(signed.raw)
-            (whole / SIGNATURE).write_bytes(signed.signature)
+            (whole / signing.SIGNATURE).write_bytes(signed.signature)
             self.tracking.call("log_artifacts", run, str(whole), f"{MODEL}/bundle")
         self.tracking.call("set_tag", run, RELEASED, mark)
 

@@ -87,6 +87,13 @@ def digests(folder: Path, name: str) -> dict[str, str]:
     return found
 
 
+def identity(signature: str | bytes) -> str:
+    """What is signed and with which key, as a digest: equal for two signatures of the same, which are random."""
+    bundle = json.loads(signature)
+    said = [bundle["dsseEnvelope"]["payload"], bundle["verificationMaterial"]["publicKey"]["hint"]]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
 def hint(key: EllipticCurvePublicKey) -> str:
     """The name of a key: the sha256 of its PEM text."""
     numbers = key.public_numbers()

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from tests import keypairs
 from tests.checkout import ROOT
 from tests.waiting import until
 
@@ -55,6 +56,10 @@ class Namespace:
             self.kubectl("create", "serviceaccount", account)
         words = [f"--from-literal={name}={word}" for name, word in (secret or SECRET).items()]
         self.kubectl("create", "secret", "generic", "rounds-step", *words)
+        pair, secret_of = keypairs.environ(), ("create", "secret", "generic")
+        self.kubectl(*secret_of, "rounds-journal", "--from-literal=JOURNAL_KEY=a-secret-of-the-clinic-of-tests")
+        self.kubectl(*secret_of, "rounds-signing", f"--from-file=SIGNING_KEY={pair['SIGNING_KEY']}")
+        self.kubectl("create", "configmap", "rounds-verify", f"--from-file=VERIFY_KEYS={pair['VERIFY_KEYS']}")
         found = json.loads(kubectl("config", "view", "--raw", "--flatten", "--minify", "-o", "json"))
         found["users"][0]["user"] = {"token": self.kubectl("create", "token", "airflow-worker").strip()}
         self.kubeconfig.write_text(json.dumps(found))
@@ -123,6 +128,7 @@ class Namespace:
     def settings(self, steps: dict[str, Any] | None = None, **cluster: Any) -> dict[str, str]:
         """What makes Airflow launch here; `steps` and `cluster` are of steps.yaml."""
         usual = {"namespace": self.name, "service_account": "rounds-step", "secret": "rounds-step"}
+        usual |= {"journal": "rounds-journal", "signing": "rounds-signing", "verify": "rounds-verify"}
         file = self.folder / "steps.yaml"
         every = {"cpu": 0.5, "memory": "128Mi", "scratch": "16Mi", "minutes": 2}
         found = {"every": every, "steps": steps or {}, "cluster": {**usual, "share": 0.1, **cluster}}

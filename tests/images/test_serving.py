@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
 from rounds.store import open_store
-from tests import parts
+from tests import keypairs, parts
 from tests.checkout import Checkout, copied, lenient
 from tests.images.engine import HARD, built, docker
 from tests.images.test_steps import LOOK
@@ -102,7 +103,9 @@ def clinic(
 @contextmanager
 def serving(environment: dict[str, str]) -> Iterator[Running]:
     port = free()
-    with running("serving", port, {"HOST": "127.0.0.1", "PORT": str(port), "WATCH": "0.1", **environment}) as found:
+    keys = {"VERIFY_KEYS": Path(keypairs.environ()["VERIFY_KEYS"]).read_text(encoding="ascii")}
+    own = {"HOST": "127.0.0.1", "PORT": str(port), "WATCH": "0.1", **keys}
+    with running("serving", port, {**own, **environment}) as found:
         until(lambda: found.answers("/healthz"))
         yield found
 
@@ -149,6 +152,16 @@ def test_a_registry_that_is_no_server_is_refused_in_a_sentence(given: dict[str, 
     assert status == 503
     assert told["registry"].startswith("MLFLOW_TRACKING_URI is 'sqlite:///")
     assert told["registry"].endswith("Want http(s)://a.server.")
+
+
+def test_without_keys_it_ends_in_a_sentence() -> None:
+    name = docker("run", "--detach", *HARD_AT_HOME, built("serving")).stdout.strip()
+    try:
+        assert docker("wait", name).stdout.strip() == "2"
+        done = docker("logs", name)
+        assert "VERIFY_KEYS is not set; want a key, as PEM text or a path" in done.stdout + done.stderr
+    finally:
+        docker("rm", "--force", "--volumes", name)
 
 
 def test_it_adds_less_than_promised_to_its_base() -> None:
