@@ -25,6 +25,7 @@ from tests.checkout import ROOT, STEPS, Checkout, Ended
 LIBRARIES = (
     *("numpy", "pandas", "polars", "polars.io.plugins", "great_expectations", "xgboost"),
     *("mlflow", "sqlalchemy", "alembic", "obstore", "pydantic", "yaml"),
+    "cryptography.hazmat.primitives.serialization",
 )
 
 
