@@ -13,7 +13,7 @@ import polars as pl
 
 from jobs.champions import rescored, wording
 from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
-from rounds import bundle, log, manifest, mirror, opened
+from rounds import bundle, log, manifest, mirror, opened, releasing
 from rounds.bundle import Bundle
 from rounds.candidate import require_own_definition
 from rounds.errors import Refused
@@ -160,13 +160,13 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     with at_the_registry(read.store, read.problem) as held:
         registry = Registry(tracking.while_telling(held.beat), read.store, read.problem, knobs.model, held)
         registry.heal()
-        if not registry.is_released(loaded.digest):
+        if not releasing.is_released(registry, loaded.digest):
             require_own_definition(loaded, read.problem, read.run)
-        registry.sign(read.inputs["train"], read.inputs["evaluate"])
+        releasing.sign(registry, read.inputs["train"], read.inputs["evaluate"])
         mirrored = mirror.run(registry.tracking, read.store, read.problem, read.run)
         if mirrored is None:
             raise Refused(f"run {read.run} has no steps that go together. Run 'train' and 'evaluate' again.")
-        registry.attach(mirrored, loaded.digest)
+        releasing.attach(registry, mirrored, loaded.digest)
         data = read.inputs["validate"].content.digest()
         version = registry.add(mirrored, version_tags(read.inputs["train"], read.inputs["evaluate"], data))
         refusal = decide(candidate, registry, version, registry.settle())

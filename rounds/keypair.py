@@ -121,15 +121,16 @@ def _content(value: str, setting: str) -> str:
     if "-----BEGIN" in value:
         return value
     path = Path(value)
+    shown = value if setting == "VERIFY_KEYS" else "a file"  # a private key without its first line is taken for a path
     try:
         if not path.is_dir():
             return path.read_text(encoding="ascii")
         files = [each for each in sorted(path.iterdir()) if each.is_file() and not each.name.startswith(".")]
         return "\n".join(each.read_text(encoding="ascii") for each in files)
     except OSError as error:
-        raise Refused(f"{setting} names {path}, which cannot be read: {error.strerror}. {MAKE}.") from error
+        raise Refused(f"{setting} names {shown}, which cannot be read: {error.strerror}. {MAKE}.") from error
     except ValueError:
-        raise Refused(f"{setting} names {path}, which is no PEM text. {MAKE}.") from None
+        raise Refused(f"{setting} names {shown}, which is no PEM text. {MAKE}.") from None
 
 
 def _point(block: str) -> EllipticCurvePublicKey:

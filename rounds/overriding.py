@@ -7,7 +7,7 @@ import getpass
 from datetime import UTC, datetime, timedelta
 
 import problems
-from rounds import inventory, keypair, mirror, signed
+from rounds import inventory, keypair, mirror, releasing, signed
 from rounds.errors import Refused
 from rounds.files import fetch
 from rounds.inventory import Run
@@ -73,11 +73,14 @@ def register(store: Store, run: Run, word: Override) -> Version:
         model = problems.problem(run.problem).model
         registry = Registry(tracking.while_telling(held.beat), store, run.problem, model, held)
         registry.heal()
-        registry.sign(trained, evaluated, word)
+        digest = str(trained.content.facts["bundle"])
+        if releasing.is_released(registry, digest):
+            raise Refused(f"the model of run {run.name} passed its gates in another run, so it needs no override.")
+        releasing.sign(registry, trained, evaluated, word)
         mirrored = mirror.run(registry.tracking, store, run.problem, run.name)
         if mirrored is None:
             raise Refused(f"run {run.name} has no steps that go together. Run 'train' and 'evaluate' again.")
-        registry.attach(mirrored, str(trained.content.facts["bundle"]))
+        releasing.attach(registry, mirrored, digest)
         version = registry.add(mirrored, version_tags(trained, evaluated, data))
         registry.challenge(version)
         registry.settle()

@@ -7,17 +7,13 @@ follows from it in `settle`, which can be repeated: whoever comes after a killed
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from typing import Any
 
-from rounds import keypair, manifest, mirror, places, release, signing
+from rounds import manifest, mirror, places, releasing
 from rounds.errors import Refused, RegistryError, StoreError
-from rounds.files import fetch
 from rounds.manifest import Facts, Manifest
 from rounds.mirror import MODEL, Mirrored
-from rounds.release import Override
-from rounds.scratch import scratch
 from rounds.store import Store
 from rounds.tracking import Tracking
 from rounds.turns import Turn
@@ -26,7 +22,6 @@ CHAMPION, CHALLENGER, ANCHOR = ("champion", "challenger", "anchor")
 STAGING, PRODUCTION, ARCHIVED = "Staging", "Production", "Archived"
 PREVIOUS = "previous_champion"
 REPLACED = "rounds.replaced"
-RELEASED = "rounds.released"
 
 
 @dataclass(frozen=True)
@@ -35,6 +30,7 @@ class Version:
     tags: dict[str, str]
     source: str
     made: int  # milliseconds since 1970
+    run_id: str = ""  # of MLflow's run that holds its files
     mlflow_stage: str | None = None  # MLflow's own, which is deprecated; None where MLflow has none any more
 
     @property
@@ -90,55 +86,15 @@ class Registry:
         """Remember in the store what a version is made of, beyond the life of its run."""
         self.store.write(self._trained(trained.content.facts["bundle"]), trained.to_json())
 
-    def sign(self, trained: Manifest, evaluated: Manifest, override: Override | None = None) -> None:
-        """Remember what a version is made of, with its signed release; one that is there and holds stays as it is."""
-        digest = str(trained.content.facts["bundle"])
-        if override is None and self.is_released(digest):
-            return
-        self.keep(trained)
-        new = release.of(trained, evaluated, self.model, override)
-        release.write(self.store, self.problem, digest, release.sign(new, release.files(trained)))
-
-    def is_released(self, digest: str) -> bool:
-        """Whether a bundle is in the store, whole, with a valid signature, and passed its gates."""
-        kept = places.read(self.store, self._trained(digest))
-        if kept is None or places.damaged(self.store, kept):
-            return False
-        try:
-            signed = release.read(self.store, self.problem, digest)
-            if signed is None:
-                return False
-            found = signed.verified(release.files(kept), keypair.public_keys(), digest)
-            release.require(found, digest, problem=self.problem, model=self.model, bundle=digest)
-        except Refused:
-            return False
-        return found.verdict == "pass"
-
-    def attach(self, mirrored: Mirrored, digest: str) -> None:
-        """Put a bundle with its release into MLflow, from where the service takes it: before the version is made."""
-        shelf, signed = self.shelf(), release.read(self.store, self.problem, digest)
-        version = None if shelf is None else shelf.by_bundle(digest)
-        if signed is None:
-            return  # the service refuses the version by name
-        run = mirrored.id if version is None else version.source.split("/")[1]
-        mark = signing.identity(signed.signature)
-        if self.tracking.call("get_run", run).data.tags.get(RELEASED) == mark:
-            return
-        trained = self.trained(Version(0, {"rounds.bundle": digest}, "", 0))
-        with scratch() as folder:
-            (whole := folder / "bundle").mkdir()
-            for name in trained.content.files:
-                shutil.copyfile(fetch(self.store, trained, name, folder), whole / name)
-            (whole / release.FILE).write_bytes(signed.raw)
-            (whole / signing.SIGNATURE).write_bytes(signed.signature)
-            self.tracking.call("log_artifacts", run, str(whole), f"{MODEL}/bundle")
-        self.tracking.call("set_tag", run, RELEASED, mark)
+    def kept(self, digest: str) -> Manifest | None:
+        """What the version with this bundle is made of, if it is on record."""
+        return places.read(self.store, self._trained(digest))
 
     def trained(self, version: Version) -> Manifest:
         """What a version is made of."""
-        path = self._trained(version.bundle)
-        found = places.read(self.store, path)
+        found = self.kept(version.bundle)
         if found is None:
+            path = self._trained(version.bundle)
             raise StoreError(f"{path} is gone, and version {version.number} of {self.model} is made of what it names.")
         return found
 
@@ -243,7 +199,7 @@ class Registry:
             if REPLACED in tags:
                 tags[REPLACED] = numbers.get(tags[REPLACED], "")
             mirrored = self._mirrored(trained)
-            self.attach(mirrored, str(trained.content.facts["bundle"]))
+            releasing.attach(self, mirrored, str(trained.content.facts["bundle"]))
             numbers[str(was["number"])] = str(self.add(mirrored, tags).number)
         return len(numbers)
 
@@ -315,7 +271,8 @@ def version_tags(trained: Manifest, evaluated: Manifest, data: str) -> dict[str,
 
 def _version(found: Any) -> Version:
     stage = getattr(found, "current_stage", None)
-    return Version(int(found.version), dict(found.tags), found.source, found.creation_timestamp, stage)
+    made = found.creation_timestamp
+    return Version(int(found.version), dict(found.tags), found.source, made, found.run_id or "", stage)
 
 
 def _is_unknown(error: RegistryError) -> bool:

@@ -113,6 +113,13 @@ def test_two_halves_of_different_pairs_are_refused_before_any_work(pair: Path, t
     assert "SIGNING_KEY and VERIFY_KEYS do not go together" in ended.sentence(2)
 
 
+def test_a_private_key_without_its_first_line_is_not_shown(tmp_path: Path) -> None:
+    lines = (keypairs.folder() / PRIVATE).read_text(encoding="ascii").splitlines()
+    ended = copied(tmp_path).run("train", SIGNING_KEY="".join(lines[1:-1]))
+    assert "SIGNING_KEY names a file, which cannot be read" in ended.sentence(2)
+    assert lines[1] not in ended.text
+
+
 def test_a_command_makes_a_pair_and_writes_over_none(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rounds.cli", "keys", str(tmp_path / "new")]
     made = subprocess.run(command, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True)
