@@ -150,7 +150,8 @@ def test_without_the_key_nobody_would_be_who_they_were(
     assert "JOURNAL_KEY is not set" in sentence and not (tmp_path / "journal" / "key").exists()
 
 
-def test_columns_may_be_called_as_the_journal_calls_its_own(tmp_path: Path) -> None:
+def test_columns_may_be_called_as_the_journal_calls_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "key", lambda store, problem: KEY.encode())
     columns = {"appointment_id": "id", "age": "at", "sex": "who"}
     of = problems.problem("noshow")
     named = {columns.get(name, name): column for name, column in of.columns.items()}

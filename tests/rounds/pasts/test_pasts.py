@@ -145,6 +145,14 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
         sqlite.Published(tmp_path / "history.sqlite")
 
 
+def test_a_file_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    newer = published(appointments(20), tmp_path / "newer").path
+    with sqlite3.connect(newer) as file:
+        file.execute("update about set value = '2' where name = 'format'")
+    with pytest.raises(Refused, match=r"newer has format 2; this release knows 1.*upgrade"):
+        sqlite.Published(newer)
+
+
 def put(shelf: Shelf, tmp_path: Path, run: str, as_of: str, seed: int) -> sqlite.Published:
     """A publish in the store, as the step leaves one."""
     file = published(appointments(100, seed=seed), tmp_path / run, as_of=as_of)

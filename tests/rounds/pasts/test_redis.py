@@ -147,3 +147,12 @@ def test_no_password_is_told(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         open_pasts("http://nurse:secret@x", Shelf(tmp_path / "store").store, "noshow", tmp_path / "cache")
     assert "secret" not in str(refused.value)
+
+
+def test_a_history_of_a_newer_release_is_refused(tmp_path: Path, server: Keeper) -> None:
+    redis.fill(server.url, "noshow", other_day(tmp_path, "2026-03-10"), lambda: None)
+    client = redis._client(server.url, 60)
+    name = redis.pointer("noshow")
+    client.set(name, client.get(name).replace(b'"format": 1', b'"format": 2'))
+    with pytest.raises(Refused, match="in Redis has format 2; this release knows 1"):
+        in_redis(server.url)
