@@ -16,7 +16,11 @@ NAMES = {
 def refusals(test: Facts) -> str:
     """Why a challenger stays one: each comparison that did not pass."""
     failed = {rival: facts for rival, facts in test["against"].items() if not facts["passed"]}
-    return "; ".join(f"{difference(rival, facts)}; {rule(facts)}" for rival, facts in failed.items())
+    sentences = []
+    for rival, facts in failed.items():
+        sentences.append(difference(f"the {rival}, version {facts['version']}", facts))
+        sentences.append(rule(facts))
+    return "; ".join(sentences)
 
 
 def success(test: Facts) -> str:
@@ -24,24 +28,25 @@ def success(test: Facts) -> str:
     if not test:
         return ""
     facts = test["against"]["champion"]
-    return f": {difference('champion before', facts)}; {rule(facts)}"
+    rival = f"version {facts['version']}"
+    return f": {difference(rival, facts)}; {rule(facts)}"
 
 
 def difference(rival: str, facts: Facts) -> str:
     """How much better it is than the rival, with the 95% interval."""
     way = "better" if facts["gain"] >= 0 else "worse"
     interval = f"95% interval {facts['low']:+.4f} to {facts['high']:+.4f}, above 0 is better"
-    return f"its {metric(facts)} is {abs(facts['gain']):.4f} {way} than that of the {rival} ({interval})"
+    return f"its {metric(facts)} is {abs(facts['gain']):.4f} {way} than that of {rival} ({interval})"
 
 
 def rule(facts: Facts) -> str:
     """What is asked for, and the share of resamples that show it."""
     share = f"{facts['share']:.0%} of the resamples"
     if facts["must"] == "improve":
-        sure = "surely better" if facts["surely"] else "better"
-        return f"register.by asks for {sure} by {facts['by']:g}, as {share} are"
+        bound = " by its lower bound" if facts["surely"] else ""
+        return f"register asks for a gain of at least {facts['by']:g}{bound}, and {share} reach it"
     loss = max(0.0, -facts["at_least"])
-    return f"it may be {loss:.4f} worse in truth, and {facts['by']:g} is tolerated, as in {share}"
+    return f"it may be {loss:.4f} worse, {facts['by']:g} is tolerated, and {share} are within"
 
 
 def metric(facts: Facts) -> str:

@@ -126,7 +126,7 @@ def test_a_champion_is_replaced_by_an_improvement_alone(ready: Checkout, warm: W
     assert (facts["version"], facts["champion"], against["champion"]["share"]) == (2, 1, 0.0)
     assert (against["champion"]["metric"], against["anchor"]["metric"]) == ("log_loss", "auc")
     written = json.loads(ready.file("register", "registration.json").read_bytes())
-    assert "its log loss is " in written["why_not"] and "better by 0.9" in written["why_not"]
+    assert "its log loss is " in written["why_not"] and "a gain of at least 0.9" in written["why_not"]
     ready.change(KNOBS, "by: 0.9,", "by: 0.001,")
     facts = registered(ready, warm)
     against = facts["test"]["against"]

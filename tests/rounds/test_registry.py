@@ -283,6 +283,8 @@ class Answers(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
+    do_GET = do_POST
+
     def log_message(self, *_: object) -> None:
         pass
 

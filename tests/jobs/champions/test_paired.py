@@ -168,6 +168,14 @@ def test_facts_and_sentences_say_how_sure_it_is() -> None:
     assert paired.facts["low"] == pytest.approx(0.0113 - 1.96 * 0.0079, abs=1e-5)
     assert paired.facts["high"] == pytest.approx(0.0113 + 1.96 * 0.0079, abs=1e-5)
     assert (paired.facts["share"], paired.facts["passed"]) == (0.13, False)
-    sentence = wording.refusals({"against": {"champion": paired.facts}})
-    for words in ("F1 is 0.0113 better", "-0.0042 to +0.0268", "better by 0.02", "13% of the resamples"):
-        assert words in sentence
+    test = {"against": {"champion": {"version": 3, **paired.facts}}}
+    for sentence in (wording.refusals(test), wording.success(test)):
+        for words in (
+            "F1 is 0.0113 better",
+            "version 3",
+            "-0.0042 to +0.0268",
+            "at least 0.02",
+            "13% of the resamples",
+        ):
+            assert words in sentence
+    assert wording.success({}) == ""
