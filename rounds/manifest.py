@@ -114,6 +114,8 @@ def parse(raw: bytes, path: str) -> Manifest:
         found = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise StoreError(f"{path} is not a manifest (it is no JSON). Remove it and run the step again.") from error
+    if not isinstance(found, dict) or "format" not in found:
+        raise StoreError(f"{path} is not a manifest (it has no format number). Remove it and run the step again.")
     formats.check(found, FORMAT, path, StoreError)
     try:
         return Manifest.model_validate_json(raw)

@@ -129,8 +129,6 @@ class Step(Generic[K]):
         described = problems.problem(problem)
         knobs = self.knobs(**{field.name: getattr(described, field.name) for field in dataclasses.fields(self.knobs)})
         store = open_store(settings().store)
-        if self.signs:
-            keypair.private_key()  # a step that cannot sign what it will write says so before it works
         inputs = self._inputs(store, problem, run)
         with scratch() as folder:
             read = Reader(
@@ -217,6 +215,8 @@ class Step(Generic[K]):
         started: float,
         refusal: Refused | None,
     ) -> int:
+        if self.signs:
+            keypair.private_key()  # a step that cannot sign what it will write says so before it works
         reasons = self._reasons(read, ingredients, force)
         for reason in reasons:
             log.say(f"runs: {reason}")

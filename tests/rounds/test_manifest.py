@@ -45,6 +45,12 @@ def test_half_a_manifest_is_none(cut: int) -> None:
         parse(MADE.to_json()[:cut], "x/manifest.json")
 
 
+def test_what_an_older_release_wrote_is_named() -> None:
+    older = {name: value for name, value in json.loads(MADE.to_json()).items() if name != "format"}
+    with pytest.raises(StoreError, match=r"x is not a manifest \(it has no format number\)"):
+        parse(json.dumps(older).encode(), "x")
+
+
 @pytest.mark.parametrize("change", [{"run": None}, {"more": 1}, {"content": {"verdict": "good"}}])
 def test_another_thing_is_no_manifest(change: dict[str, object]) -> None:
     with pytest.raises(StoreError, match="is not a manifest"):
