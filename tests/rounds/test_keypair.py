@@ -19,6 +19,37 @@ LAPTOP = {"SIGNING_KEY": "", "VERIFY_KEYS": ""}
 SIGNS = "from rounds import keypair, signing; print(signing.hint(keypair.private_key().public_key()))"
 
 
+STEP = '''"""Try something out.  Reads nothing.  Writes a file and signs it."""
+
+from dataclasses import dataclass
+
+from rounds.knobs import Split
+from rounds.step import step
+
+
+@dataclass(frozen=True)
+class Knobs:
+    split: Split
+
+
+@step(knobs=Knobs, signs=True)
+def main(read, write, knobs):
+    write.text("a.txt", "text")
+    return {}
+
+
+if __name__ == "__main__":
+    main.command()
+'''
+
+
+def trial(place: Path) -> Checkout:
+    """A checkout with a small step that signs."""
+    checkout = copied(place)
+    (checkout.root / "jobs" / "trial.py").write_text(STEP, encoding="utf-8")
+    return checkout
+
+
 @pytest.fixture
 def pair(tmp_path: Path) -> Path:
     keypair.make(tmp_path / "pair")
@@ -91,9 +122,9 @@ def test_a_laptop_makes_a_pair_on_first_use_and_eight_at_once_make_one(tmp_path:
 
 
 def test_an_image_makes_none(tmp_path: Path) -> None:
-    checkout = copied(tmp_path)
-    ended = checkout.run("train", **LAPTOP)
-    assert ended.sentence(2).startswith("train: SIGNING_KEY is not set; want a key, as PEM text or a path.")
+    checkout = trial(tmp_path)
+    ended = checkout.run("trial", **LAPTOP)
+    assert ended.sentence(2).startswith("trial: SIGNING_KEY is not set; want a key, as PEM text or a path.")
     assert not (checkout.root / ".rounds").exists()
 
 
@@ -108,16 +139,26 @@ def test_where_one_half_is_set_the_other_is_not_made(tmp_path: Path, half: str) 
 
 
 def test_two_halves_of_different_pairs_are_refused_before_any_work(pair: Path, tmp_path: Path) -> None:
-    checkout = copied(tmp_path)
-    ended = checkout.run("train", SIGNING_KEY=str(pair / PRIVATE), VERIFY_KEYS=keypairs.environ()["VERIFY_KEYS"])
+    checkout = trial(tmp_path)
+    ended = checkout.run("trial", SIGNING_KEY=str(pair / PRIVATE), VERIFY_KEYS=keypairs.environ()["VERIFY_KEYS"])
     assert "SIGNING_KEY and VERIFY_KEYS do not go together" in ended.sentence(2)
 
 
 def test_a_private_key_without_its_first_line_is_not_shown(tmp_path: Path) -> None:
     lines = (keypairs.folder() / PRIVATE).read_text(encoding="ascii").splitlines()
-    ended = copied(tmp_path).run("train", SIGNING_KEY="".join(lines[1:-1]))
+    ended = trial(tmp_path).run("trial", SIGNING_KEY="".join(lines[1:-1]))
     assert "SIGNING_KEY names a file, which cannot be read" in ended.sentence(2)
     assert lines[1] not in ended.text
+
+
+def test_a_laptop_signs_and_refers_to_what_it_signed(tmp_path: Path) -> None:
+    checkout = trial(tmp_path)
+    (checkout.root / "pyproject.toml").touch()
+    assert checkout.run("trial", **LAPTOP).code == 0
+    first = checkout.manifest("trial")["circumstances"]["signature"]
+    assert "same as run a" in checkout.run("trial", **LAPTOP).text
+    assert checkout.manifest("trial")["circumstances"]["signature"] == first != ""
+    assert "runs:" in checkout.run("trial").text, "it is not signed with these other keys"
 
 
 def test_a_command_makes_a_pair_and_writes_over_none(tmp_path: Path) -> None:
