@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from serving.limits import BUSY, CLOSE, Headers, Problem
 
@@ -29,6 +30,7 @@ class Connection(HttpToolsProtocol):
         self._heading, self._head = True, 0  # whether a request's line and headers are awaited, and their bytes
         self._late: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None  # `cycle` is the one whose request came last
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -40,6 +42,7 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._heard()
         self._read()
+        self._stop_running()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -66,13 +69,14 @@ class Connection(HttpToolsProtocol):
             self._read()
 
     def send_400_response(self, msg: str) -> None:
-        super().send_400_response(msg)
-        self._await_reader()
+        if not self.transport.is_closing():
+            super().send_400_response(msg)
+            self._await_reader()
 
     def timeout_keep_alive_handler(self) -> None:
         """To close waits for what was not read yet, and a caller that says nothing may never read it."""
         if self.transport.get_write_buffer_size():
-            self.transport.abort()
+            self._abort()
         else:
             super().timeout_keep_alive_handler()
 
@@ -88,7 +92,7 @@ class Connection(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self.cycle.keep_alive = False  # the parser takes nothing more from this connection
         if len(self.pipeline) > AHEAD:
-            self.transport.abort()
+            self._abort()
             raise ConnectionAbortedError  # so that the rest of what came is not read
 
     @property
@@ -119,7 +123,21 @@ class Connection(HttpToolsProtocol):
     def _drop(self) -> None:
         self._unread = None
         if self.flow.write_paused or self.transport.get_write_buffer_size():
-            self.transport.abort()
+            self._abort()
+
+    def _abort(self) -> None:
+        self._stop_running()
+        self.transport.abort()
+
+    def _stop_running(self) -> None:
+        """What is answered now writes to nobody; of itself uvicorn tells that the last request alone."""
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _refuse(self, status: bytes, text: str, headers: Headers) -> None:
         """Before there is a request that the application could answer."""

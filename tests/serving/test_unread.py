@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving.running import ONE, Clinic, Service
+from tests.serving.test_bodies import SHORT
 from tests.serving.test_under_load import memory
 from tests.waiting import until
 
@@ -21,16 +22,17 @@ LISTENS = "0A"  # the state of a socket in Linux' table
 @pytest.fixture(scope="module")
 def service(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     with clinic.copy(tmp_path_factory.mktemp("unread")).serving(ANSWER_SECONDS="1", SECONDS="300") as found:
-        yield found.ready()
+        assert found.ready().predict(*[ONE] * 3000).status == 200  # what a first list loads stays for good
+        yield found
 
 
 def test_an_answer_that_is_never_read_is_given_up(service: Service) -> None:
-    deaf = [_connected(service) for _ in range(4)]
+    deaf = [_connected(service) for _ in range(2)]
     for each in deaf:
-        each.sendall(_predict(20_000))
+        each.sendall(_predict(60_000))  # its answer is larger than what the kernel keeps for a caller
     until(lambda: _sockets(service) > 0)
     until(lambda: _sockets(service) == 0)
-    assert [_rest(each) for each in deaf] == [False] * 4
+    assert [_rest(each) for each in deaf] == [False] * 2
     assert service.predict(ONE).status == 200
 
 
@@ -50,7 +52,8 @@ def test_requests_ahead_of_their_answers_cost_little(service: Service) -> None:
         with suppress(OSError):
             each.sendall(b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20_000)
     until(lambda: _sockets(service) == 0)
-    assert memory(service) < idle + 30_000
+    assert memory(service) < idle + 64_000
+    assert "crashed" not in service.out.read_text(encoding="utf-8")
 
 
 def test_a_refusal_that_is_never_read_is_given_up(service: Service) -> None:
@@ -68,7 +71,7 @@ def test_a_caller_that_reads_slowly_within_its_time_gets_all(service: Service) -
 
 
 def _predict(rows: int) -> bytes:
-    body = json.dumps({"appointments": [ONE] * rows}).encode()
+    body = json.dumps({"appointments": [SHORT] * rows}).encode()
     head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
     return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
