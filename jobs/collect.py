@@ -101,7 +101,7 @@ def receive(read: Reader, knobs: Knobs, at: datetime) -> None:
 def ledgers(read: Reader) -> tuple[Ledger, Ledger]:
     """Predictions and outcomes; without any line there is nothing to verify, and no key is wanted."""
     names = (journal.LEDGER, LEDGER)
-    kept = any(read.store.folders(f"{read.problem}/.{name}") for name in names)
+    kept = any(read.store.folders(f"{read.problem}/.{name}") for name in (*names, "chains"))
     key = journal.key(read.store, read.problem) if kept else b""
     predictions, told = (Ledger(read.store, read.problem, key, name) for name in names)
     return predictions, told

@@ -5,7 +5,8 @@ Names of parts are compared for all of it, contents for what was read. Sentences
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from rounds.evidence import Altered, Before, Header, located
 from rounds.recorded import PACKED, Ledger
 
 READERS = 16
+LATE = 1.0  # seconds after which the head of an instance is looked for once more
 SHOWN = 5  # numbers of missing parts that a sentence names
 
 
@@ -25,11 +27,20 @@ class Audit(NamedTuple):
 
 
 def audit(ledger: Ledger) -> Audit:
-    """Call it after the parts were read: what was read is compared in content, all else by its names."""
+    """Call it after the parts were read: what was read is compared in content, all else by its names.
+
+    A part is shipped before its head, and a service may ship meanwhile. So heads are read first, and those that are
+    missing once more.
+    """
+    noted = (path.rsplit("/", 1)[-1].removesuffix(".json") for path in ledger.store.paths(f"{ledger.chains}/heads"))
+    heads, altered = _heads(ledger, noted)
     shown, strange = _listed(ledger)
-    altered = [*strange]
-    heads, unread = _heads(ledger, list(shown))
-    altered += unread
+    if late := {*shown} - {*heads}:
+        time.sleep(LATE)
+        more, unread = _heads(ledger, late)
+        heads |= more
+        altered += unread
+    altered += strange
     try:
         since = ledger.since()
     except Altered as error:
@@ -58,9 +69,8 @@ def _listed(ledger: Ledger) -> tuple[dict[str, dict[int, str]], list[str]]:
     return shown, strange
 
 
-def _heads(ledger: Ledger, instances: list[str]) -> tuple[dict[str, Before | None], list[str]]:
-    """The head of each instance that has one or should have one; None where it is missing."""
-    noted = [path.rsplit("/", 1)[-1].removesuffix(".json") for path in ledger.store.paths(f"{ledger.chains}/heads")]
+def _heads(ledger: Ledger, instances: Iterable[str]) -> tuple[dict[str, Before | None], list[str]]:
+    """The head of each of these instances; None where it is missing."""
     altered: list[str] = []
 
     def head(instance: str) -> Before | None:
@@ -70,7 +80,7 @@ def _heads(ledger: Ledger, instances: list[str]) -> tuple[dict[str, Before | Non
             altered.append(str(error))
             return Before(0, "", "")
 
-    names = sorted({*noted, *instances})
+    names = sorted(instances)
     with ThreadPoolExecutor(READERS) as pool:
         return dict(zip(names, pool.map(head, names), strict=True)), sorted(altered)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import rounds.store
 from rounds import audit, evidence
 from rounds.errors import Refused
 from rounds.evidence import Place
@@ -193,6 +194,26 @@ def test_a_whole_instance_that_was_deleted_is_seen_by_who_shipped_it(folder: Pat
     assert audited(store) == (0, [], [])
     yard = Yard(folder / "one" / "noshow", "noshow", store, 1 << 30, 0, 0, key=KEY)
     assert any("its head in the store is missing" in each for each in yard.lacking())
+
+
+@pytest.mark.parametrize("moment", ["before list noshow/.journal", "after list noshow/.journal"])
+def test_what_is_shipped_during_an_audit_is_no_fault(
+    moment: str, two: tuple[list[str], list[str]], folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, shipped = ledger(store), []
+    last = own.open(two[0][2])
+    assert last is not None
+
+    def point(name: str) -> None:
+        if name == moment and not shipped:
+            shipped.append(name)
+            where = Place(DAY, last.header.instance, 4)
+            own.write_head(where.instance, own.put(where, b"{}\n", last.header.next(KEY)).next(KEY))
+            kept(folder, store, "three")
+
+    monkeypatch.setattr(rounds.store, "point", point)
+    found = audit.audit(own)
+    assert shipped and (found.missing, found.altered) == ([], [])
 
 
 def test_an_erased_line_leaves_the_chain_whole(two: tuple[list[str], list[str]], store: Store) -> None:
