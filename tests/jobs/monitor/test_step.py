@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import json
 import re
 import shutil
@@ -12,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from rounds.evidence import located
+from rounds.recorded import Ledger
+from rounds.store import open_store
 from tests import tracked
 from tests.jobs.monitor.clinic import ODD, Clinic, Found
 from tests.jobs.watched import KEY
@@ -42,10 +44,14 @@ def test_the_step_writes_pages_that_tell_of_nobody(clinic: Clinic, python: str) 
 
 
 def rewritten(store: Path, ledger: str, change: Callable[[list[Found]], list[Found]]) -> None:
-    """A ledger with other lines, day by day."""
-    for part in sorted((store / "noshow" / ledger).glob("*/*.gz")):
-        lines = change([json.loads(line) for line in gzip.decompress(part.read_bytes()).splitlines()])
-        part.write_bytes(gzip.compress("".join(json.dumps(line) + "\n" for line in lines).encode()))
+    """A ledger with other lines, day by day, signed anew."""
+    own = Ledger(open_store(store.as_uri()), "noshow", KEY.encode(), ledger.removeprefix("."))
+    for path in [path for day in own.days() for path in own.parts(day)]:
+        opened, where = own.open(path), located(path)
+        assert opened is not None and where is not None
+        lines = change([json.loads(line) for line in opened.lines.splitlines()])
+        header = own.put(where, "".join(json.dumps(line) + "\n" for line in lines).encode())
+        own.write_head(where.instance, header.next(own.key))
 
 
 def without(lines: list[Found], *places: int) -> list[Found]:
