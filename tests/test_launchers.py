@@ -63,7 +63,8 @@ def test_pods_say_the_same(in_processes: Any, cluster: Servers) -> None:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """In a namespace of their own; the images of this commit are known to it."""
-    made = Namespace(f"rounds-test-{secrets.token_hex(4)}", tmp_path_factory.mktemp("pods"))
+    registry = os.environ.get("REGISTRY", "rounds")
+    made = Namespace(f"rounds-test-{secrets.token_hex(4)}", tmp_path_factory.mktemp("pods"), registry)
     found = Servers(made)
     made.load(*map(ours, IMAGES), IMAGE)
     try:

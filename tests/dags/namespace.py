@@ -41,6 +41,7 @@ def kubectl(*words: str, given: str | None = None) -> str:
 class Namespace:
     name: str
     folder: Path
+    registry: str = ""  # whose images its pods may be of; empty: the stand-ins' own
 
     @property
     def kubeconfig(self) -> Path:
@@ -82,7 +83,7 @@ class Namespace:
 
         def is_enforced() -> bool:
             done = subprocess.run(create, input=json.dumps(pod), capture_output=True, text=True)
-            return "as ConfigMap rounds-images says" in done.stderr
+            return "as helm/steps.yaml says" in done.stderr
 
         until(is_enforced)
 
@@ -91,7 +92,7 @@ class Namespace:
         text = MANIFEST.read_text(encoding="utf-8").replace("rounds-steps", self.name)
         text = text.replace("namespace: airflow}", f"namespace: {self.name}}}")
         text = text.replace("serviceaccounts:airflow", f"serviceaccounts:{self.name}")
-        return list(yaml.safe_load_all(text.replace("registry: rounds}", f"registry: {self.name}}}")))
+        return list(yaml.safe_load_all(text.replace("'rounds/'", f"'{self.registry or self.name}/'")))
 
     def kubectl(self, *words: str, given: str | None = None) -> str:
         return kubectl("--namespace", self.name, *words, given=given)

@@ -62,7 +62,7 @@ def test_the_steps_that_sign_get_the_key(place: Namespace, step: str) -> None:
 
 
 def test_a_step_gets_its_own_secrets_and_public_keys(place: Namespace) -> None:
-    keys = {"name": "keys", "configMap": {"name": "rounds-public-keys"}}
+    keys = {"name": "keys", "configMap": {"name": "rounds-verify"}}
     claim = {"name": "store", "persistentVolumeClaim": {"claimName": "store"}}
     manifest = pod(
         place, "score", {"volumes": [keys, claim]}, envFrom=[secret("rounds-step"), secret("rounds-journal")]
@@ -79,13 +79,14 @@ def reference(name: str) -> dict[str, Any]:
     [
         ({"command": ["python", "-c", "import os; print(os.environ)"]}, "no other command"),
         ({"lifecycle": {"postStart": {"exec": {"command": ["env"]}}}}, "no other command"),
-        ({"image": "evil.example/train:1"}, "as ConfigMap rounds-images says"),
-        ({"image": "NAMESPACE/a/train:1"}, "as ConfigMap rounds-images says"),
+        ({"image": "evil.example/train:1"}, "as helm/steps.yaml says"),
+        ({"image": "NAMESPACE/a/train:1"}, "as helm/steps.yaml says"),
         ({"envFrom": [secret("another")]}, "no Secret but"),
         ({"env": [reference("another")]}, "no Secret but"),
         ({"env": [{"name": "LD_PRELOAD", "value": "/tmp/a.so"}]}, "run other code"),
         ({"env": [{"name": "PYTHONPATH", "value": "/tmp"}]}, "run other code"),
         ({"envFrom": [secret("rounds-signing")]}, "only train, evaluate and register sign"),
+        ({"image": "NAMESPACE/train:1", "envFrom": [secret("rounds-journal")]}, "use the journal's key"),
         ({"env": [reference("rounds-signing")]}, "only train, evaluate and register sign"),
     ],
 )

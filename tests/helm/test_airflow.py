@@ -134,13 +134,13 @@ def test_no_role_reaches_for_everything() -> None:
 
 
 def test_the_policy_admits_the_images_that_a_launcher_takes_by_default() -> None:
-    registry = one("ConfigMap", "rounds-images")["data"]["registry"]
-    assert VALUES["defaultAirflowRepository"] == f"{registry}/airflow"
     binding = one("ValidatingAdmissionPolicyBinding", "rounds-steps")["spec"]
     assert binding["matchResources"]["namespaceSelector"]["matchLabels"] == {
         "kubernetes.io/metadata.name": CLUSTER["namespace"]
     }
     policy = one("ValidatingAdmissionPolicy", "rounds-steps")["spec"]
+    variables = {each["name"]: each["expression"] for each in policy["variables"]}
+    assert VALUES["defaultAirflowRepository"] == variables["registry"].strip("'") + "airflow"
     rules = " ".join(each["expression"] for each in policy["validations"])
     assert f"'{CLUSTER['service_account']}'" in rules and f"'{CLUSTER['secret']}'" in rules
 
