@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from rounds.journal import ID as PREDICTION
+from rounds.journal import ID as WANTED
 from rounds.outcomes import ACTIONS
 from serving import about
 from serving.asking import EXPLAINED
@@ -169,7 +169,7 @@ def _asked(state: State) -> dict[str, Any]:
     model = {"model": state.settings.model.name, "version": 7, "bundle": "92df2466c43cae5c"}
     answer = {**model, "history_as_of": "2026-03-28", "predictions": [{**said, "reasons": [reasons]}]}
     told = {"id": ID, **model, "probability": 0.412, "band": "high", "reasons": [reasons]}
-    id = {**_TEXT, "pattern": f"^{PREDICTION.pattern}$"}
+    id = {**_TEXT, "pattern": f"^{WANTED.pattern}$"}
     asked = {"type": "object", "required": ["id"], "additionalProperties": False, "properties": {"id": id}}
     predict = _post("predict", "Predict one appointment or many", body, {"appointments": [example]}, PREDICTED, answer)
     why = "Why a prediction on record came out as it did (SHAP)"
