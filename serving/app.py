@@ -10,6 +10,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from rounds import log
+from rounds.errors import RoundsError
 from rounds.settings import ROOT
 from serving import about, documentation, operating, operations
 from serving.gate import Gate
@@ -27,7 +29,11 @@ def create_app(settings: Settings) -> Gate:
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        state.start()
+        try:
+            state.start()
+        except RoundsError as error:
+            log.fail(str(error))
+            raise
         yield
         state.stop()
 
