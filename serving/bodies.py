@@ -64,7 +64,7 @@ async def cut(body: Body, name: str, most: int) -> list[Part]:
     if not 0 < count <= most:
         shown = f"more than {most}" if count > most and len(body) > PART else str(count)
         wanted = f"1 to {most} {name}"
-        fields = [{"field": name, "value": shown, "wanted": wanted}]
+        fields = [{"field": name, "value": int(shown) if shown.isdigit() else shown, "wanted": wanted}]
         raise Problem(422, f"The body holds {shown} {name}; want {wanted}.", fields=fields)
     return parts
 
