@@ -36,10 +36,20 @@ def is_loopback(host: bytes) -> bool:
     return _LOOPBACK.fullmatch(host) is not None
 
 
-def is_json(scope: Scope) -> bool:
-    """Whether a body is declared as JSON. A page of another site cannot declare that without asking first."""
-    types = [value for name, value in scope["headers"] if name == b"content-type"]
-    return len(types) == 1 and types[0].partition(b";")[0].strip().lower() == b"application/json"
+def check_body(scope: Scope) -> None:
+    """Want JSON, declared as such. A page of another site cannot declare that without asking first."""
+    kinds = []
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            kinds.append(value)
+        elif name == b"upgrade":
+            raise Problem(
+                400, "The service speaks HTTP/1.1 alone, and an Upgrade would lose the body; send none.", CLOSE
+            )
+    if kinds == [b"application/json"]:
+        return
+    if len(kinds) != 1 or kinds[0].partition(b";")[0].strip().lower() != b"application/json":
+        raise Problem(415, "Want the header 'Content-Type: application/json'.", CLOSE)
 
 
 def _check_names(host: bytes, origins: list[bytes]) -> None:

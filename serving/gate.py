@@ -119,12 +119,7 @@ class Gate:
             self._allowed(scope, "explain")
         if scope["method"] != "POST":
             raise Problem(405, "Want POST.", [(b"allow", b"POST")])
-        if header(scope, b"upgrade") is not None:
-            raise Problem(
-                400, "The service speaks HTTP/1.1 alone, and an Upgrade would lose the body; send none.", CLOSE
-            )
-        if not browsers.is_json(scope):
-            raise Problem(415, "Want the header 'Content-Type: application/json'.", CLOSE)
+        browsers.check_body(scope)
 
     async def _body(self, route: Route, scope: Scope, receive: Receive) -> Body:
         most = self.state.settings.body_bytes
