@@ -59,7 +59,7 @@ SHAPES: dict[str, Callable[[bytes], bytes]] = {
 @pytest.fixture(scope="module")
 def service(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Idle, and warm: what a first list loads stays for good and is no body's."""
-    with clinic.copy(tmp_path_factory.mktemp("bodies")).serving() as found:
+    with clinic.copy(tmp_path_factory.mktemp("bodies")).serving(SECONDS="600") as found:
         found.ready().until("/readyz", lambda answer: answer.json["registry"] == "well")
         for _ in range(3):
             assert found.predict(*[ONE] * 3000).status == 200
