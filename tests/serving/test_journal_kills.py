@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from rounds import audit
 from rounds.store import open_store
 from serving.segments import begin
 from tests.jobs.test_disks import may_mount
@@ -47,6 +48,10 @@ class Places:
         """How often each id is in the store, once whoever comes next has shipped what is left."""
         journal(str(self.folder), self.store).close(60)
         assert list(self.folder.glob("noshow/*.jsonl")) == list(self.folder.glob("noshow/waiting/*/*")) == []
+        own = ledger(open_store(self.store))
+        audit.headers(own)
+        found = audit.audit(own)
+        assert (found.missing, found.altered) == ([], []), "whatever was killed, the evidence is whole"
         return self.in_store()
 
     def in_store(self) -> Counter[str]:
