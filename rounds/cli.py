@@ -18,7 +18,7 @@ from rounds import comparison, inventory, places, pruning, views, words
 from rounds.errors import CRASHED, DONE, RoundsError, StoreError
 from rounds.files import fetch
 from rounds.manifest import Manifest
-from rounds.overriding import keys, override
+from rounds.overriding import keys, override, sign
 from rounds.private import kept_private
 from rounds.releases import mirror, models, promote, rollback
 from rounds.settings import ROOT, settings
@@ -169,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
         (mirror,),
         (override, "run"),
         (keys,),
+        (sign,),
     ):
         own = verbs.add_parser(verb.__name__, help=verb.__doc__, description=verb.__doc__, allow_abbrev=False)
         own.set_defaults(verb=verb)

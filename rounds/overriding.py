@@ -1,4 +1,4 @@
-"""The commands `rounds keys` and `rounds override`: a new pair, and a person's word for a model that was refused."""
+"""The commands about keys: a new pair, releases signed anew, a person's word for a model that was refused."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import getpass
 from datetime import UTC, datetime, timedelta
 
 import problems
-from rounds import inventory, keypair, mirror, releasing, signed
+from rounds import inventory, keypair, mirror, release, releasing, signed
 from rounds.errors import Refused
 from rounds.files import fetch
 from rounds.inventory import Run
+from rounds.mirror import Mirrored
 from rounds.registry import Registry, Version, version_tags
 from rounds.release import Override
 from rounds.scratch import scratch
@@ -29,6 +30,23 @@ def keys(_: object, arguments: argparse.Namespace) -> None:
         )
     keypair.make(arguments.folder)
     print(f"{keypair.PRIVATE} (SIGNING_KEY) and {keypair.PUBLIC} (VERIFY_KEYS) are in {arguments.folder}")
+
+
+def sign(store: Store, arguments: argparse.Namespace) -> None:
+    """sign the releases of all versions anew with SIGNING_KEY; VERIFY_KEYS must still hold the key that signed them"""
+    from rounds import opened  # loads numpy, which other commands do without
+
+    for problem in inventory.problems(store, arguments.problem):
+        tracking, model, names = open_tracking(), problems.problem(problem).model, []
+        with at_the_registry(store, problem) as held:
+            registry = Registry(tracking.while_telling(held.beat), store, problem, model, held)
+            shelf = registry.shelf()
+            for version in shelf.versions.values() if shelf else ():
+                found, trained = opened.released(registry, version), registry.trained(version)
+                release.write(store, problem, version.bundle, release.sign(found, release.files(trained)))
+                releasing.attach(registry, Mirrored(version.run_id, {}, {}), version.bundle)
+                names.append(str(version.number))
+        print(f"signed anew: versions {', '.join(names) or 'none'} of {model}")
 
 
 def override(store: Store, arguments: argparse.Namespace) -> None:

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from rounds import keypair, places, release, signed
+from rounds import keypair, places, release, signed, signing
 from rounds.release import Override
 from tests import keypairs
 from tests.checkout import KNOBS, Checkout
 from tests.jobs.test_register import copy, registered, rounds, shelf
-from tests.planting import altered, into_the_registry, into_the_run, planted, released, replayed, store_of
+from tests.planting import (
+    altered,
+    champion_folder,
+    into_the_registry,
+    into_the_run,
+    planted,
+    released,
+    replayed,
+    store_of,
+)
 from tests.warm import Warm
 
 
@@ -147,6 +158,18 @@ def test_keys_are_changed_with_two_at_a_time(ready: Checkout, warm: Warm, tmp_pa
         ended = warm.run(ready, step, **new)
         assert ended.code == 0, ended.text
     assert shelf(ready) == ({"champion": 1, "anchor": 1}, ["Production"])
+
+
+def test_all_versions_are_signed_anew_with_the_new_key(ready: Checkout, warm: Warm, tmp_path: Path) -> None:
+    registered(ready, warm)
+    keypair.make(tmp_path / "new")
+    new = keypairs.environ(tmp_path / "new")
+    both = Path(new["VERIFY_KEYS"]).read_text("ascii") + (keypairs.folder() / keypair.PUBLIC).read_text("ascii")
+    environment = ready.environment(**{**new, "VERIFY_KEYS": both})
+    command = [sys.executable, "-m", "rounds.cli", "sign"]
+    done = subprocess.run(command, cwd=ready.root, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "signed anew: versions 1 of NoShowXGBoost\n"), done.stderr
+    signing.verify_folder(champion_folder(ready, 1), keypair.parse(new["VERIFY_KEYS"]), "version 1")
 
 
 def test_a_person_with_the_key_may_release_what_the_gates_refused(ready: Checkout, warm: Warm) -> None:
