@@ -20,7 +20,8 @@ USERS = ("logs", "mlflow", "serving", "steps")
 EXISTS = {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}
 READ = ["s3:GetObject"]
 WRITE = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]
-LEDGERS = ("rounds/store/*/.journal/*", "rounds/store/*/.outcomes/*")
+# The ledgers, and what shows that they are whole.
+LEDGERS = ("rounds/store/*/.journal/*", "rounds/store/*/.outcomes/*", "rounds/store/*/.chains/*")
 REQUESTS = "rounds/store/*/.retrains/*"  # for a training
 
 
