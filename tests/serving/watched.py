@@ -36,6 +36,7 @@ def collected() -> Facts:
         "rows_per_window": [812, 801, 790, 797],
         "outcomes": {**counts, "late": 4, "called": 31},
         "trouble": [],
+        "evidence": {"parts": 40, "missing": 0, "altered": 0},
     }
 
 
