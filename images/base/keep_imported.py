@@ -12,7 +12,7 @@ from rounds import code
 def main(step: str) -> None:
     root = Path.cwd()
     imported = code.digests([f"jobs.{step}"], root)
-    kept = {path.split("/")[1] for path in imported if path.startswith("jobs/")}
+    kept = {"__init__.py"} | {path.split("/")[1] for path in imported if path.startswith("jobs/")}
     if f"{step}.py" not in kept:
         sys.exit(f"There is no step '{step}' in jobs/; STEP must name one.")
     for path in Path("jobs").iterdir():
