@@ -171,7 +171,7 @@ auth_cache_ttl_seconds = 60
 
 
 def caller_keys(made: dict[str, str]) -> str:
-    """The hashes of the service's callers' keys. Keys that were added to the file by hand are kept."""
+    """The hashes of the service's callers' keys. All other lines of the file stay, good or bad."""
     scopes = {"compose": ["explain", "outcome", "predict"], "metrics": ["metrics"]}
     plain = {"compose": made["serving"], "metrics": made["metrics"]}
     lines = []
@@ -180,8 +180,16 @@ def caller_keys(made: dict[str, str]) -> str:
         lines.append(json.dumps({"name": name, "hash": f"sha256:{digest}", "scopes": scopes[name]}))
     path = SECRETS / "serving" / "keys"
     known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    added = [line for line in known if json.loads(line)["name"] not in plain]
+    added = [line for line in known if line.strip() and name_in(line) not in plain]
     return "".join(f"{line}\n" for line in [*lines, *added])
+
+
+def name_in(line: str) -> str:
+    """The name of the key in a line; empty where the line holds none."""
+    try:
+        return str(json.loads(line)["name"])
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def run_openssl(*arguments: str, text: str = "") -> str:

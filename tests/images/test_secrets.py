@@ -126,6 +126,17 @@ def test_the_service_sees_hashes_of_its_callers_keys(module: ModuleType, made: d
         assert made[secret] not in text
 
 
+def test_a_line_that_is_no_key_does_not_stop_the_start(
+    module: ModuleType, made: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SECRETS", tmp_path)
+    generated = module.caller_keys(made)
+    added = json.dumps({"name": "clinic", "hash": "sha256:" + "0" * 64, "scopes": ["predict"]})
+    (tmp_path / "serving").mkdir()
+    (tmp_path / "serving" / "keys").write_text(f"{generated}\n{added}\nno JSON\n[]\n{{}}\n", encoding="utf-8")
+    assert module.caller_keys(made) == f"{generated}{added}\nno JSON\n[]\n{{}}\n"
+
+
 class Volumes:
     """The one-shot service in its container, on folders of this test."""
 
