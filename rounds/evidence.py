@@ -180,15 +180,26 @@ def open_part(packed: bytes, path: str, problem: str, ledger: str, key: bytes) -
 def parse(first: bytes, path: str) -> tuple[Header, str, str]:
     """The header line of a part, not verified: header, chain and seal."""
     content = json.loads(first)
-    check_format(content["format"], path)
+    _check_number(content["format"], path)
     before = content["part"].pop("before")
     header = Header(**content["part"], before=Before(**before) if before else None)
+    if not isinstance(header.key, str):
+        raise TypeError("the id of a key is a text")
     return header, content["chain"], content["seal"]
+
+
+def _check_number(found: Any, path: str) -> None:
+    """Refuse what a newer release wrote; a format that is no number was written by none."""
+    if not isinstance(found, int):
+        raise TypeError("a format is a number")
+    check_format(found, path)
 
 
 def check_format(found: Any, path: str, known: int = FORMAT) -> None:
     """Refuse what a newer release wrote: it may mean something else than is known here."""
-    if not isinstance(found, int) or found > known:
+    if not isinstance(found, int):
+        raise Refused(f"{path} has no format number; this release knows {known}. Look who wrote it.")
+    if found > known:
         raise Refused(
             f"{path} has format {found}; this release knows {known}. It was written by a newer release: upgrade this "
             "one. Do not delete the file, nothing is wrong with it."
@@ -205,7 +216,7 @@ def open_signed(raw: bytes, path: str, purpose: str, key: bytes) -> dict[str, An
     """The content of a small object, verified."""
     try:
         content: dict[str, Any] = json.loads(raw)
-        check_format(content["format"], path)
+        _check_number(content["format"], path)
         seal = content.pop("seal")
     except _NONSENSE:
         raise Altered(f"{path} is altered: it is not what was written there.") from None

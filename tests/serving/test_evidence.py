@@ -107,6 +107,23 @@ def _erase(store: Store, one: list[str], two: list[str]) -> None:
     store.write(one[1], rewritten(store.read(one[1]), lambda content: content[: content.find(b"\n") + 1] + tombstone))
 
 
+def _header_field(field: str, value: object) -> Attack:
+    """The attack that puts another value into a field of a part's header."""
+
+    def attack(store: Store, one: list[str], two: list[str]) -> None:
+        first, _, lines = gzip.decompress(store.read(one[1]) or b"").partition(b"\n")
+        header = json.loads(first)
+        (header if field == "format" else header["part"])[field] = value
+        store.write(one[1], gzip.compress(json.dumps(header).encode() + b"\n" + lines))
+
+    return attack
+
+
+def _head_format(store: Store, one: list[str], two: list[str]) -> None:
+    path, _ = store.paths(HEADS)
+    store.write(path, (store.read(path) or b"").replace(b'"format":1', b'"format":"1"'))
+
+
 def _head_of_another(store: Store, one: list[str], two: list[str]) -> None:
     first, second = store.paths(HEADS)
     store.write(first, store.read(second) or b"")
@@ -133,6 +150,9 @@ ALTERED: dict[str, tuple[Attack, str]] = {
     "a part is planted": (_plant, "is altered or damaged"),
     "a part is forged with another key": (_forge, "was written with the key"),
     "a line is erased without the key": (_erase, "is altered: its lines or its header"),
+    "a header's key is a number": (_header_field("key", 5), "is altered or damaged"),
+    "a header's format is null": (_header_field("format", None), "is altered or damaged"),
+    "a head's format is a text": (_head_format, "is altered: it is not what was written there"),
     "a head is put in place of another": (_head_of_another, "is altered: it is the head of instance"),
     "a head is rewritten": (_greater_head, "is altered: it is not what was written there"),
     "the day of removal is forged": (_aged, "since.json is altered"),
