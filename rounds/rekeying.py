@@ -7,8 +7,9 @@ What is done is skipped, so a run that was killed is finished by the next one; t
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from rounds import evidence, outcomes
@@ -118,11 +119,28 @@ def _paths(ledger: Ledger) -> Iterator[str]:
 
 
 def _verify(before: Ledger, after: Ledger) -> None:
-    for path in _paths(before):
-        try:
+    """Refuse an altered part, head or note before anything is changed."""
+    try:
+        for path in _paths(before):
             open_either(before, after, path)
-        except Altered as error:
-            raise Refused(f"{error} Nothing was changed: to sign it anew would hide that. Put back a copy.") from None
+        for instance in _heads(before):
+            _either(partial(Ledger.head, instance=instance), before, after)
+        _either(Ledger.since, before, after)
+    except Altered as error:
+        raise Refused(f"{error} Nothing was changed: to sign it anew would hide that. Put back a copy.") from None
+
+
+def _either(read: Callable[[Ledger], object], before: Ledger, after: Ledger) -> None:
+    """Read under the new key, or under the old one where that is still to be changed."""
+    try:
+        read(after)
+    except Altered:
+        read(before)
+
+
+def _heads(ledger: Ledger) -> Iterator[str]:
+    """The instances that have a head."""
+    return (path.rsplit("/", 1)[-1].removesuffix(".json") for path in ledger.store.paths(f"{ledger.chains}/heads"))
 
 
 def _ledger(before: Ledger, after: Ledger, change: Change) -> int:
@@ -135,8 +153,7 @@ def _ledger(before: Ledger, after: Ledger, change: Change) -> int:
         parts = Parts(before, after, change, paths)
         written += parts.all()
         _head(before, after, instance, parts)
-    for path in before.store.paths(f"{before.chains}/heads"):
-        instance = path.rsplit("/", 1)[-1].removesuffix(".json")
+    for instance in _heads(before):
         if instance not in instances:  # all of its parts went by their age
             _head(before, after, instance, Parts(before, after, change, {}))
     _since(before, after)

@@ -142,6 +142,20 @@ def test_what_is_altered_is_not_signed_anew(folder: Path, store: Store, kept: li
     assert before.items() <= {each: store.read(each) for each in store.paths("noshow/.journal")}.items()
 
 
+@pytest.mark.parametrize("name", ["heads", "since.json"])
+def test_an_altered_head_or_note_is_seen_before_a_part_is_changed(
+    name: str, folder: Path, store: Store, kept: list[dict[str, Any]]
+) -> None:
+    own = Ledger(store, "noshow", KEY)
+    own.write_since("2026-01-01")
+    path = next(path for path in store.paths(own.chains) if f"/{name}" in path)
+    store.write(path, (store.read(path) or b"").replace(b'"problem":"noshow"', b'"problem":"another"'))
+    before = {each: store.read(each) for each in store.paths("noshow/.journal")}
+    with pytest.raises(Refused, match=r"is altered.*Nothing was changed"):
+        change("noshow", store, folder, NEW.decode())
+    assert before.items() <= {each: store.read(each) for each in store.paths("noshow/.journal")}.items()
+
+
 def test_a_service_that_still_writes_is_noticed(folder: Path, store: Store, kept: list[dict[str, Any]]) -> None:
     journal = started(folder, store, turn=60.0)
     journal.append([line("p-9")])
