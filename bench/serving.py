@@ -132,8 +132,8 @@ def asked(place: Path, environment: dict[str, str]) -> tuple[list[tuple[str, str
         one = json.dumps({"appointments": [example]}).encode()
         ours = {count: loaded(f"{url}/predict", one, count, place) for count in CONNECTIONS}
         why = {count: loaded(f"{url}/predict?explain=true", one, count, place) for count in CONNECTIONS}
-        all = [{**example, "patient_id": str(at)} for at in range(MANY)]
-        many = [json.dumps({"appointments": all[at : at + PART]}).encode() for at in range(0, MANY, PART)]
+        list_of_all = [{**example, "patient_id": str(at)} for at in range(MANY)]
+        many = [json.dumps({"appointments": list_of_all[at : at + PART]}).encode() for at in range(0, MANY, PART)]
         took = "  ".join(f"{lasted(f'{url}/predict', many):.2f}" for _ in range(LISTS))
         rows.append((f"{MANY:,} appointments, {PART:,} a request, {LISTS} times, s", took, "at most 2"))
         rows.append(("memory, the most and now", memory(process), "at most 350 MB"))
