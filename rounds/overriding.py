@@ -36,17 +36,24 @@ def sign(store: Store, arguments: argparse.Namespace) -> None:
     """sign the releases of all versions anew with SIGNING_KEY; VERIFY_KEYS must still hold the key that signed them"""
     from rounds import opened  # loads numpy, which other commands do without
 
+    refused: list[str] = []
     for problem in inventory.problems(store, arguments.problem):
         tracking, model, names = open_tracking(), problems.problem(problem).model, []
         with at_the_registry(store, problem) as held:
             registry = Registry(tracking.while_telling(held.beat), store, problem, model, held)
             shelf = registry.shelf()
             for version in shelf.versions.values() if shelf else ():
-                found, trained = opened.released(registry, version), registry.trained(version)
+                try:
+                    found, trained = opened.released(registry, version), registry.trained(version)
+                except Refused as error:  # one version without a valid signature does not keep the others
+                    refused.append(str(error))
+                    continue
                 release.write(store, problem, version.bundle, release.sign(found, release.files(trained)))
                 releasing.attach(registry, Mirrored(version.run_id, {}, {}), version.bundle)
                 names.append(str(version.number))
-        print(f"signed anew: versions {', '.join(names) or 'none'} of {model}")
+        print(f"signed anew: versions {', '.join(names) or 'none'} of {model}", flush=True)
+    if refused:
+        raise Refused(" ".join(refused))
 
 
 def override(store: Store, arguments: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from rounds import keypair, places, release, signed, signing
 from rounds.release import Override
 from tests import keypairs
 from tests.checkout import KNOBS, Checkout
-from tests.jobs.test_register import copy, registered, rounds, shelf
+from tests.jobs.test_register import changed, copy, registered, rounds, shelf
 from tests.planting import (
     altered,
     champion_folder,
@@ -162,14 +162,29 @@ def test_keys_are_changed_with_two_at_a_time(ready: Checkout, warm: Warm, tmp_pa
 
 def test_all_versions_are_signed_anew_with_the_new_key(ready: Checkout, warm: Warm, tmp_path: Path) -> None:
     registered(ready, warm)
-    keypair.make(tmp_path / "new")
-    new = keypairs.environ(tmp_path / "new")
+    new, done = signed_anew(ready, tmp_path / "new")
+    assert (done.returncode, done.stdout) == (0, "signed anew: versions 1 of NoShowXGBoost\n"), done.stderr
+    signing.verify_folder(champion_folder(ready, 1), keypair.parse(new["VERIFY_KEYS"]), "version 1")
+
+
+def signed_anew(ready: Checkout, folder: Path) -> tuple[dict[str, str], subprocess.CompletedProcess[str]]:
+    """`rounds sign` with a new pair, while both public keys are given."""
+    keypair.make(folder)
+    new = keypairs.environ(folder)
     both = Path(new["VERIFY_KEYS"]).read_text("ascii") + (keypairs.folder() / keypair.PUBLIC).read_text("ascii")
     environment = ready.environment(**{**new, "VERIFY_KEYS": both})
     command = [sys.executable, "-m", "rounds.cli", "sign"]
-    done = subprocess.run(command, cwd=ready.root, env=environment, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "signed anew: versions 1 of NoShowXGBoost\n"), done.stderr
-    signing.verify_folder(champion_folder(ready, 1), keypair.parse(new["VERIFY_KEYS"]), "version 1")
+    return new, subprocess.run(command, cwd=ready.root, env=environment, capture_output=True, text=True)
+
+
+def test_a_version_without_a_release_does_not_keep_the_others(ready: Checkout, warm: Warm, tmp_path: Path) -> None:
+    registered(ready, warm)
+    changed(ready, warm, "b")
+    store_of(ready).delete([f"noshow/.registry/releases/{ready.content('train')['facts']['bundle']}.json"])
+    new, done = signed_anew(ready, tmp_path / "new")
+    assert (done.returncode, done.stdout) == (2, "signed anew: versions 2 of NoShowXGBoost\n"), done.stderr
+    assert "version 1 of NoShowXGBoost has no signed release in the store" in done.stderr
+    signing.verify_folder(champion_folder(ready, 2), keypair.parse(new["VERIFY_KEYS"]), "version 2")
 
 
 def test_a_person_with_the_key_may_release_what_the_gates_refused(ready: Checkout, warm: Warm) -> None:
