@@ -53,7 +53,7 @@ def attach(registry: Registry, mirrored: Mirrored, digest: str) -> None:
     shelf = registry.shelf()
     version = None if shelf is None else shelf.by_bundle(digest)
     run = mirrored.id if version is None else version.run_id or mirrored.id
-    mark = signing.identity(signed.signature)
+    mark = signing.identity(signed.signature, digest)
     if registry.tracking.call("get_run", run).data.tags.get(MARK) == mark:
         return
     with scratch() as folder:

@@ -87,10 +87,13 @@ def digests(folder: Path, name: str) -> dict[str, str]:
     return found
 
 
-def identity(signature: str | bytes) -> str:
+def identity(signature: str | bytes, name: str) -> str:
     """What is signed and with which key, as a digest: equal for two signatures of the same, which are random."""
-    bundle = json.loads(signature)
-    said = [bundle["dsseEnvelope"]["payload"], bundle["verificationMaterial"]["publicKey"]["hint"]]
+    try:
+        bundle = json.loads(signature)
+        said = [bundle["dsseEnvelope"]["payload"], bundle["verificationMaterial"]["publicKey"]["hint"]]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise Refused(f"the signature of {name} is not one: {type(error).__name__}. {_ADVICE}") from None
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 

@@ -160,3 +160,5 @@ def test_nonsense_is_no_signature(signed: Path, place: Path, text: str) -> None:
     (signed / signing.SIGNATURE).write_text(text, encoding="ascii")
     with pytest.raises(Refused, match="the signature of it is not one"):
         signing.verify_folder(signed, public(place / "one"), "it")
+    with pytest.raises(Refused, match="the signature of it is not one"):
+        signing.identity(text, "it")
