@@ -13,7 +13,7 @@ import polars as pl
 
 from jobs.champions import rescored, wording
 from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
-from rounds import bundle, log, manifest, mirror, opened, releasing
+from rounds import bundle, log, manifest, mirror, releasing, verified_versions
 from rounds.bundle import Bundle
 from rounds.candidate import require_own_definition
 from rounds.errors import Refused
@@ -66,7 +66,7 @@ class Candidate:
         """Hold this model against a version of the registry."""
         folder = self.read.scratch / f"version {rival.number}"
         folder.mkdir(exist_ok=True)
-        earlier = opened.opened(registry, rival, folder)
+        earlier = verified_versions.open_bundle(registry, rival, folder)
         registry.turn.beat()
         other = rescored.scores(earlier, self.read.table("validate"), self.scores, self.key)
         mine = self.scores.get_column("score").to_numpy()

@@ -17,7 +17,7 @@ from jobs.calling.calls import last_calls
 from jobs.calling.ranked import CALL, INSIDE, PROBABILITY, RANK
 from jobs.checks.uniqueness import ROW
 from jobs.sources import SOURCES, chosen
-from rounds import journal, log, manifest, opened
+from rounds import journal, log, manifest
 from rounds.answering import Serve
 from rounds.bundle import Bundle
 from rounds.definition import Sections
@@ -31,6 +31,7 @@ from rounds.reasons import strongest
 from rounds.recorded import Ledger
 from rounds.sourced import File
 from rounds.step import step
+from rounds.verified_versions import open_champion
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 # A formula at the start of a cell, or of what a spreadsheet takes for one: many split at semicolons and tabs too.
@@ -154,7 +155,7 @@ def land(read: Reader, knobs: Knobs) -> tuple[pl.LazyFrame, Facts]:
     },
 )
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
-    champion = opened.champion(read, knobs.model, "nothing can be scored")
+    champion = open_champion(read, knobs.model, "nothing can be scored")
     loaded = champion.bundle
     pasts = open_pasts("", read.store, read.problem, read.scratch / "pasts")
     by = Answer(champion.version.number, loaded, pasts, knobs)

@@ -18,10 +18,10 @@ from rounds import comparison, inventory, places, pruning, views, words
 from rounds.errors import CRASHED, DONE, RoundsError, StoreError
 from rounds.files import fetch
 from rounds.manifest import Manifest
-from rounds.overriding import keys, override, sign
 from rounds.private import kept_private
 from rounds.releases import mirror, models, promote, rollback
 from rounds.settings import ROOT, settings
+from rounds.signing_commands import keys, override, sign
 from rounds.store import Store, open_store, sha256
 
 WIDTH = 100

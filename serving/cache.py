@@ -6,7 +6,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from rounds.halves import remove, remove_halves
+from rounds.partial_files import remove, remove_partial_files
 
 BUNDLES = 8  # kept beside those that answer: `/explain` wants the model that made a prediction
 
@@ -16,7 +16,7 @@ def sweep(cache: Path) -> None:
 
     A bundle is read into memory when it is opened, so that its files may go while it answers.
     """
-    remove_halves(cache)
+    remove_partial_files(cache)
     pointers = [path.read_text(encoding="utf-8", errors="replace") for path in cache.glob("*.json")]
     bundles = [path for path in cache.glob("bundles/*") if not any(path.name in text for text in pointers)]
     for path in sorted(bundles, key=_last_used, reverse=True)[BUNDLES:]:

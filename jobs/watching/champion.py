@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from rounds import manifest, opened, places, signed
+from rounds import manifest, places, signed
 from rounds.bundle import DESCRIPTION, Bundle
 from rounds.errors import Refused
 from rounds.files import Reader, fetch
 from rounds.manifest import Facts, Manifest
 from rounds.registry import Version
+from rounds.verified_versions import open_champion
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Champion:
 
 def champion(read: Reader, model: str) -> Champion:
     """The version that answers, whole and unaltered."""
-    found = opened.champion(read, model, "nothing can be watched")
+    found = open_champion(read, model, "nothing can be watched")
     tested, importance = _judged(read, found.version, found.trained)
     return Champion(found.version.number, found.bundle, found.trained.circumstances.started, tested, importance)
 

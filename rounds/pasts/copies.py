@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from rounds.halves import remove_halves
+from rounds.partial_files import remove_partial_files
 
 SUFFIX = ".sqlite"
 SPARE = 1  # copies that are kept beside those in use
@@ -32,7 +32,7 @@ def hold(path: Path) -> int:
 
 def sweep(folder: Path) -> None:
     """Remove the copies that nobody has open and no pointer names, but for the one that was in use last."""
-    remove_halves(folder)
+    remove_partial_files(folder)
     pointers = [path.read_text(encoding="utf-8", errors="replace") for path in folder.glob("*.json")]
     copies = [path for path in folder.glob(f"*{SUFFIX}") if not any(path.stem in text for text in pointers)]
     for path in sorted(copies, key=_last_used, reverse=True)[SPARE:]:

@@ -1,4 +1,4 @@
-"""How a registered version is opened: its release is verified before anything of its bundle is read or run."""
+"""Registered versions, opened for use: the release is verified before anything of the bundle is read or run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rounds.turns import Turn
 
 
 @dataclass(frozen=True)
-class Opened:
+class VerifiedVersion:
     """A version, what it was made of, and what answers."""
 
     version: Version
@@ -25,24 +25,24 @@ class Opened:
     bundle: Bundle
 
 
-def champion(read: Reader, model: str, purpose: str) -> Opened:
-    """The version that answers, if it may; `purpose` ends the sentence where there is none."""
+def open_champion(read: Reader, model: str, purpose: str) -> VerifiedVersion:
+    """The champion, if its verdict is in force; `purpose` ends the error message where there is no champion."""
     registry = Registry(open_tracking(), read.store, read.problem, model, Turn(read.store, ""))
     shelf = registry.shelf()
     version = None if shelf is None else shelf.by_alias(CHAMPION)
     if version is None:
         raise Refused(f"{model} has no champion yet, so {purpose}. Run 'register' first.")
-    released(registry, version).require_verdict(_name(registry, version))
-    return Opened(version, registry.trained(version), _loaded(registry, version, read.scratch))
+    read_release(registry, version).require_verdict(_name(registry, version))
+    return VerifiedVersion(version, registry.trained(version), _loaded(registry, version, read.scratch))
 
 
-def opened(registry: Registry, version: Version, folder: Path) -> Bundle:
-    """The bundle of a version, verified; whether its verdict is in force is another question."""
-    released(registry, version)
+def open_bundle(registry: Registry, version: Version, folder: Path) -> Bundle:
+    """The bundle of a version, verified; its verdict need not be in force."""
+    read_release(registry, version)
     return _loaded(registry, version, folder)
 
 
-def released(registry: Registry, version: Version) -> Release:
+def read_release(registry: Registry, version: Version) -> Release:
     """The release of a version, verified to be its own."""
     name = _name(registry, version)
     signed = release.read(registry.store, registry.problem, version.bundle)

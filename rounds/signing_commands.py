@@ -1,4 +1,4 @@
-"""The commands about keys: a new pair, releases signed anew, a person's word for a model that was refused."""
+"""The commands that make keys and signatures: `rounds keys`, `rounds sign` and `rounds override`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def keys(_: object, arguments: argparse.Namespace) -> None:
 
 def sign(store: Store, arguments: argparse.Namespace) -> None:
     """sign the releases of all versions anew with SIGNING_KEY; VERIFY_KEYS must still hold the key that signed them"""
-    from rounds import opened  # loads numpy, which other commands do without
+    from rounds.verified_versions import read_release  # loads numpy, which other commands do without
 
     refused: list[str] = []
     for problem in inventory.problems(store, arguments.problem):
@@ -44,7 +44,7 @@ def sign(store: Store, arguments: argparse.Namespace) -> None:
             shelf = registry.shelf()
             for version in shelf.versions.values() if shelf else ():
                 try:
-                    found, trained = opened.released(registry, version), registry.trained(version)
+                    found, trained = read_release(registry, version), registry.trained(version)
                 except Refused as error:  # one version without a valid signature does not keep the others
                     refused.append(str(error))
                     continue
