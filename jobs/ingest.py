@@ -32,7 +32,7 @@ def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, tuple[Source, Facts]
 
 
 def sort_of_table(source: Source) -> str:
-    """What may be compared: a person's table wherever it lies, a simulated one, and what a journal goes on from."""
+    """Only tables of one sort are compared: given or simulated ones. A journal is of the sort of its base table."""
     base = source.base if isinstance(source, Journal) else source
     return "simulated" if isinstance(base, Simulate) else "given"
 

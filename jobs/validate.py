@@ -52,13 +52,13 @@ def _none_lost(counts: rows.Counts, good: Path, bad: Path) -> None:
 
 
 def sorts(read: Reader) -> tuple[str, str]:
-    """What a good run is the last one of: of its sort of table, and of this very table."""
+    """The groups to which a good run belongs: runs on the same sort of table, and on this very table."""
     table = read.inputs["ingest"].content.files["table.parquet"]
     return str(read.facts("ingest")["table"]), f"input-{table.sha256}"
 
 
 def last_good(read: Reader, _: Knobs) -> tuple[Facts, Path | None]:
-    """The profile of the last good run on such a table; this very table again is held against what it was before."""
+    """The profile of the last good run on such a table; for a table that was validated before, the one used then."""
     sort, same = (places.last_path(read.problem, "validate", of) for of in sorts(read))
     if before := places.read(read.store, same):
         known = before.circumstances.read.also.get("last_good")

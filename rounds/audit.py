@@ -1,4 +1,4 @@
-"""Whether a ledger is whole: what its signed heads say is there, compared with what lies in the store.
+"""Whether a ledger is complete: the parts that its signed heads name, compared with those in the store.
 
 Names of parts are compared for all of it, contents for what was read. Sentences name parts, never a value of a line.
 """

@@ -1,4 +1,4 @@
-"""What holds for a model until it is registered: none is run that brings other code than is here."""
+"""A model that is not registered yet: its code is run only if it equals the code here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rounds.errors import Refused
 
 
 def require_own_definition(candidate: Bundle, problem: str, run: str) -> None:
-    """Refuse a candidate with other code than this image or checkout has: until it is registered, no other is run."""
+    """Refuse a candidate whose features.py differs from the one in this image or checkout."""
     own = Path(str(problems.definition(problem, "features").__file__)).read_text(encoding="utf-8")
     if candidate.problem != problem:
         raise Refused(f"the bundle of run {run} predicts {candidate.problem}; want {problem}. Run 'train' again.")

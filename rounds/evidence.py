@@ -23,7 +23,7 @@ FORMAT = 1  # of headers, heads, notes and lines
 NAME = re.compile(r"(?P<instance>[^/]+?)-(?P<number>\d{6,})(-[0-9a-f]{12})?\.jsonl\.gz")
 ERASED = b'{"erased":"'  # the beginning of a line that was erased; the digest of the line follows
 
-SOME = 256  # lines between two rests
+SOME = 256  # lines between two pauses
 _NONSENSE = (zlib.error, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
@@ -77,7 +77,7 @@ class Opened(NamedTuple):
 
 
 def mac(purpose: str, key: bytes, *content: bytes) -> str:
-    """A keyed digest; what was made for one purpose never serves another."""
+    """A keyed digest; a digest that was made for one purpose never fits another."""
     digest = _keyed(purpose, key).copy()
     for each in content:
         digest.update(each)
@@ -102,7 +102,7 @@ def canonical(value: Mapping[str, Any]) -> bytes:
 def root(lines: Iterable[bytes], key: bytes, rest: float = 0.0) -> str:
     """One digest over the keyed digests of the lines; an erased line has left its digest behind.
 
-    With `rest` seconds between some of them it lets other threads work.
+    It pauses for `rest` seconds now and then, so that other threads can work.
     """
     begun = _keyed("line", key)
     digests: list[bytes] = []

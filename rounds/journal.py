@@ -173,8 +173,8 @@ def same_key(noted: bytes | None, where: str, key: bytes) -> None:
     if known != key_id(key):
         raise Refused(
             f"JOURNAL_KEY has the id {key_id(key)}, and the journal in {where} is written with the key {known}: with "
-            "another key each patient would be two. Set the key that it had. To change it, see 'Another key' in "
-            "docs/journal-format.md."
+            "another key one patient would have two hashes. Set the key that it has. To change it, see 'Another key' "
+            "in docs/journal-format.md."
         )
 
 

@@ -1,4 +1,4 @@
-"""The keys of signatures: where they are set, how a laptop comes by a pair, and what is refused."""
+"""The keys of signatures: where they are set, how a laptop gets its own pair, and what is refused."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def private_key() -> EllipticCurvePrivateKey:
         raise Refused(f"SIGNING_KEY is a key of another kind; want P-256. {MAKE}.")
     if hint(key.public_key()) not in [hint(each) for each in public_keys()]:
         raise Refused(
-            "SIGNING_KEY and VERIFY_KEYS do not go together: none of the public keys is the half of this private one. "
-            "Add its public half to VERIFY_KEYS."
+            "SIGNING_KEY and VERIFY_KEYS do not go together: no public key in VERIFY_KEYS belongs to this private key. "
+            "Add the one that does."
         )
     return key
 
@@ -94,7 +94,7 @@ def make(folder: Path) -> None:
 
 
 def laptop() -> None:
-    """Make the laptop's own pair, unless keys are set; what runs the pipeline here calls it before the first step."""
+    """Make the laptop's own pair, unless keys are set; `make setup` calls it before the first step."""
     if not settings().signing_key and not settings().verify_keys and not LAPTOP.exists():
         make(LAPTOP)
 
@@ -142,7 +142,7 @@ def _point(block: str) -> EllipticCurvePublicKey:
             raise Refused(f"VERIFY_KEYS has a key of another kind; want P-256. {MAKE}.")
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), der[len(P256) :])
     except (binascii.Error, ValueError):
-        raise Refused(f"VERIFY_KEYS has a public key that is none. {MAKE}.") from None
+        raise Refused(f"VERIFY_KEYS has a public key that cannot be read. {MAKE}.") from None
 
 
 if __name__ == "__main__":

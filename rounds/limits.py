@@ -1,4 +1,4 @@
-"""How large may become what is packed small: bounds against files that are made to fill a machine."""
+"""Limits on the size of unpacked data, against small files that unpack to fill a machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNITS = {"": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}
 
 @dataclass(frozen=True)
 class Limit:
-    """A number of bytes, with the setting that says another."""
+    """A number of bytes, and the setting that changes it."""
 
     setting: str
     default: str
@@ -38,4 +38,4 @@ PART = Limit("ROUNDS_PART", "500 MB")  # of one part of a journal, in memory
 
 
 class TooLarge(Exception):
-    """It would unpack to more than it may."""
+    """It would unpack to more than the limit."""

@@ -26,7 +26,7 @@ def key_path(problem: str, step: str, key: str) -> str:
 
 
 def last_path(problem: str, step: str, of: str = "") -> str:
-    """The last good work of a step; `of` says of which sort, such as `table` or `input-<digest>`."""
+    """The last good work of a step, or of one group of its works, such as `simulated` or `input-<digest>`."""
     return f"{problem}/.index/{step}/last{of and '-'}{of}.json"
 
 
@@ -43,7 +43,7 @@ def going_path(problem: str, prune: str) -> str:
 def publish(store: Store, done: Manifest, sorts: Iterable[str] = ()) -> None:
     """Make a step's result known: its own manifest first, then the index; refused work is never found again.
 
-    `sorts` name what else it is the last good work of.
+    `sorts` are the groups of which it is now the last good work.
     """
     raw = done.to_json()
     store.write(manifest_path(done.problem, done.run, done.step), raw)

@@ -1,4 +1,4 @@
-"""What this project writes holds patients' rows, so no other account of the machine may read it."""
+"""File modes: files of this project hold patients' rows, so no other account of the machine may read them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ OWNER_ALONE = 0o077
 
 
 def keep_private() -> None:
-    """From now on, whatever this process or a child of it writes is for its own account alone."""
+    """From now on only this account can read what this process and its children write."""
     os.umask(OWNER_ALONE)
 
 
 @contextmanager
 def kept_private() -> Iterator[None]:
-    """The same for a while."""
+    """The same, until the block ends."""
     before = os.umask(OWNER_ALONE)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Features of a raw table in a notebook: the numbers that training sees, without a run of the pipeline."""
+"""Features of a raw table in a notebook: the numbers that training uses, without a run of the pipeline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rounds.knobs import Problem
 from rounds.rules import Check, broken, broken_by, row_checks, text_of
 from rounds.tables import build_features
 
-ROW = ":row"  # no column of ours can have this name
+ROW = ":row"  # no column in problem.yaml can have this name
 
 
 def features_of(problem: str, raw: Any) -> tuple[Any, Any]:

@@ -62,7 +62,7 @@ class Release(_Part):
             day = self.override.until.strftime("%Y-%m-%d %H:%M")
             raise Refused(
                 f"{name} was refused by its gates, and the override by {self.override.by} expired on {day} UTC. "
-                "Promote another version, or say 'rounds override' again."
+                "Promote another version, or run 'rounds override' again."
             )
 
 
@@ -128,7 +128,7 @@ def verified_folder(folder: Path, keys: Sequence[EllipticCurvePublicKey], name: 
 
 
 def require(release: Release, name: str, *, problem: str, model: str, bundle: str) -> None:
-    """Refuse a release that is of another problem, model or bundle: a signature is valid wherever it is put."""
+    """Refuse a release of another problem, model or bundle: a signature stays valid wherever its file is copied."""
     for field, found, wanted in (
         ("problem", release.problem, problem),
         ("model", release.model, model),

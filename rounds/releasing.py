@@ -1,4 +1,4 @@
-"""How a version is released: bundle and verdict are signed, kept in the store, and laid into MLflow for the service."""
+"""Releasing a version: its bundle and verdict are signed, kept in the store, and copied into MLflow for the service."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def is_released(registry: Registry, digest: str) -> bool:
 
 
 def attach(registry: Registry, mirrored: Mirrored, digest: str) -> None:
-    """Lay a bundle with its release into MLflow, before a version is made of it: the service takes them from there."""
+    """Copy a bundle with its release into MLflow, before a version is made of it: the service reads them there."""
     signed, trained = release.read(registry.store, registry.problem, digest), registry.kept(digest)
     if signed is None or trained is None:
         return  # the service refuses the version by name

@@ -1,4 +1,4 @@
-"""The signatures of steps: what `train` and `evaluate` wrote, said and read, bound together."""
+"""The signatures of steps: one covers the files of a step, its manifest's content, and what it read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def seal(problem: str, step: str, content: Content, read: Ingredients) -> str:
 
 
 def check(done: Manifest, problem: str, step: str) -> None:
-    """Refuse a manifest that is not by a holder of a key, or that is another problem's or another step's."""
+    """Refuse a manifest without a valid signature, or of another problem or step."""
     name = f"what '{step}' of run {done.run} wrote"
     if (done.problem, done.step) != (problem, step):
         raise Refused(f"{name} is of {done.problem}/{done.step}; want {problem}/{step}. Run '{step}' again.")
@@ -31,7 +31,7 @@ def check(done: Manifest, problem: str, step: str) -> None:
 
 
 def is_sound(done: Manifest, problem: str, step: str) -> bool:
-    """Whether earlier work may be referred to: work without a valid signature is done anew, never signed."""
+    """Whether earlier work may be used again: work without a valid signature is done again, never signed later."""
     try:
         check(done, problem, step)
     except Refused:
@@ -40,7 +40,7 @@ def is_sound(done: Manifest, problem: str, step: str) -> bool:
 
 
 def statement(problem: str, step: str, content: Content, read: Ingredients) -> bytes:
-    """What a step said and what it read: so that nothing that it judged can be put in the place of another thing."""
+    """The content of a manifest and what the step read, so that a verdict cannot be moved to another input."""
     said: dict[str, Any] = {
         "format": 1,
         "problem": problem,

@@ -1,7 +1,7 @@
-"""Signatures over files, in the format of OpenSSF model-signing 1.1: who holds the private key vouches for every byte.
+"""Signatures over files, in the format of OpenSSF model-signing 1.1: one signature covers every byte of them.
 
 The signature is a Sigstore bundle around a DSSE envelope around an in-toto statement, which lists each file with its
-sha256. `model_signing verify key` of that project reads it, and here its signatures are read.
+sha256. `model_signing verify key` of that project reads it, and its signatures can be read here.
 """
 
 from __future__ import annotations

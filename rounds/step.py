@@ -59,8 +59,8 @@ def step(
     The fields of `knobs` are the sections of problem.yaml that it may read, `modules` the problem's own modules,
     `also` whatever else decides the result (its first answer is part of the key, its second becomes `read.also`).
     A step without `reuse` looks at the world every time; one with `mirror` shows in MLflow what it did; one that
-    `signs` vouches with SIGNING_KEY for what it wrote.
-    `sorts` name what the step's result is the last good one of, besides of all.
+    `signs` signs with SIGNING_KEY what it wrote.
+    `sorts` returns names of groups, such as `simulated`: the index also finds the last good result of each group.
     """
     return lambda main: Step(main, reads, knobs, modules, also, dict(options or {}), reuse, mirror, signs, sorts)
 
@@ -162,7 +162,7 @@ class Step(Generic[K]):
         return found
 
     def _is_sound(self, problem: str) -> Callable[[Manifest], bool]:
-        """Whether earlier work of this step may be referred to: of one that signs, only what is signed."""
+        """Whether earlier work of this step may be referred to: of a step that signs, only signed work."""
         if not self.signs:
             return lambda _: True
         return lambda done: signed.is_sound(done, problem, self.name)

@@ -39,15 +39,15 @@ def uv() -> Path:
 
 
 def close() -> None:
-    """Let no other account into `.rounds`: so all that lies under it is closed, however much that is."""
+    """Close `.rounds` to other accounts, and so everything below it, without touching each file."""
     HOME.mkdir(exist_ok=True)
     if HOME.stat().st_mode & 0o077:
-        with contextlib.suppress(PermissionError):  # another account's checkout, and its business
+        with contextlib.suppress(PermissionError):  # the checkout belongs to another account, which decides this
             HOME.chmod(0o700)
 
 
 def keep_private() -> None:
-    """The same, and what this process or a child of it writes elsewhere is for its own account alone."""
+    """The same; and only this account can read what this process and its children write elsewhere."""
     close()
     os.umask(0o077)
 

@@ -48,7 +48,7 @@ def against_champion(register: Register) -> Rule:
 
 
 def against_anchor(register: Register) -> Rule:
-    """Whatever is asked against the champion: many small losses of AUC must not add up."""
+    """The same for every rule against the champion: many small losses of AUC must not add up."""
     return Rule("not_worse", "auc", register.margin, surely=False)
 
 
@@ -72,7 +72,7 @@ class Paired:
 
     @property
     def passed(self) -> bool:
-        """An improvement is asked of the gain itself unless it must be sure; no loss is asked of the lower bound."""
+        """`improve` asks the gain, or with `surely` its lower bound; `not_worse` always asks the lower bound."""
         if self.rule.must == "improve" and not self.rule.surely:
             return self.gain >= self.rule.least
         return self.at_least > self.rule.least

@@ -1,4 +1,4 @@
-"""Whether a csv has a cell or a row that no parser should have to hold: seen block by block, without parsing."""
+"""Refuse a csv with a cell or row that is too large for a parser; it is read block by block, without parsing."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Damaged(Exception):
 
 
 def sizes(path: Path) -> Sizes:
-    """Raises Damaged where the file does not say it in the way that Parquet wants."""
+    """Raises Damaged where the file is not as Parquet wants it."""
     try:
         with path.open("rb") as file:
             groups = _footer(file)[4]

@@ -1,7 +1,7 @@
 """A csv, csv.gz or Parquet file on the web, taken only if its bytes are the ones that were promised.
 
-Whoever names a source must not learn from it what lies on a network that only this machine reaches. So plain http wants
-a setting, a redirect may not lead elsewhere, and no message holds anything of an answer but its status.
+Someone who names a source must not learn what lies on a network that only this machine reaches. So plain http wants a
+setting, a redirect to another server is refused, and messages hold only the status of an answer.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def shown(url: str) -> str:
 def _check_encrypted(url: str) -> None:
     if url.startswith("http://") and not settings().allow_http:
         raise Refused(
-            f"{shown(url)} is plain http, where others may read along; want https://, "
-            "or ROUNDS_ALLOW_HTTP=1 in the environment if the way there is your own."
+            f"{shown(url)} is plain http, which others on the way can read; want https://, "
+            "or ROUNDS_ALLOW_HTTP=1 in the environment if the network is your own."
         )
 
 

@@ -86,7 +86,7 @@ def test_public_keys_are_text_a_file_or_a_folder(pair: Path, tmp_path: Path) -> 
         ("/none/at/all", "which cannot be read: No such file"),
         ("-----BEGIN nothing", "has 0 public keys; want one, or two"),
         ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----", "a key of another kind; want P-256"),
-        ("-----BEGIN PUBLIC KEY-----\nAA\n-----END PUBLIC KEY-----", "a public key that is none"),
+        ("-----BEGIN PUBLIC KEY-----\nAA\n-----END PUBLIC KEY-----", "a public key that cannot be read"),
     ],
 )
 def test_what_is_no_public_key_is_refused(value: str, words: str) -> None:
