@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from launch import environment
 from launch.keys import HALVES, texts
-from launch.passed import here, passed, plain
+from launch.passed import ONLY, here, passed, plain
+from rounds import code, keypair, signed
+from tests.checkout import ROOT
 
 SOURCES = """
 import json, sys
@@ -51,6 +55,38 @@ def test_a_step_gets_the_keys_that_it_uses(step: str) -> None:
     for get in (passed, here):
         assert set(get(KEYS, step)) - {"PYTHONUNBUFFERED"} == WANTED[step]
     assert set(plain(KEYS, step)) == {"PYTHONUNBUFFERED"}
+
+
+def keys_of(step: str) -> set[str]:
+    """The keys that a step's own code uses."""
+    main = importlib.import_module(f"jobs.{step}").main
+    imported = code.digests([f"jobs.{step}"], ROOT)
+    reads_signed = {entry.partition("/")[0] for entry in main.reads} & signed.STEPS
+    verifies = main.signs or reads_signed or "rounds/verified_versions.py" in imported
+    uses = {"SIGNING_KEY": main.signs, "VERIFY_KEYS": verifies, "JOURNAL_KEY": "rounds/journal.py" in imported}
+    return {key for key, used in uses.items() if used}
+
+
+def test_the_launcher_knows_which_keys_each_step_uses() -> None:
+    """A step that begins to sign, to verify or to hash needs its line in `ONLY` as well."""
+    steps = [path.stem for path in sorted(ROOT.glob("jobs/*.py")) if path.stem != "__init__"]
+    assert {step: keys_of(step) for step in steps} == {
+        step: {key for key, users in ONLY.items() if step in users} for step in steps
+    }
+
+
+@pytest.mark.parametrize(("secret", "key"), [("rounds-signing", "SIGNING_KEY"), ("rounds-journal", "JOURNAL_KEY")])
+def test_the_admission_policy_names_the_same_steps(secret: str, key: str) -> None:
+    documents = list(yaml.safe_load_all((ROOT / "helm/steps.yaml").read_text(encoding="utf-8")))
+    [policy] = [each for each in documents if each["kind"] == "ValidatingAdmissionPolicy"]
+    rules = [rule["expression"] for rule in policy["spec"]["validations"]]
+    [rule] = [rule for rule in rules if rule.startswith(f"!('{secret}' in variables.secrets)")]
+    assert set(rule.partition("^(")[2].partition(")")[0].split("|")) == ONLY[key]
+
+
+def test_the_pair_of_a_checkout_has_the_same_names_everywhere() -> None:
+    assert HALVES == {"SIGNING_KEY": keypair.PRIVATE, "VERIFY_KEYS": keypair.PUBLIC}
+    assert keypair.LAPTOP == environment.HOME / "signing"
 
 
 def test_a_pod_gets_the_secrets_that_its_step_uses() -> None:
