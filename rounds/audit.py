@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice, pairwise
 from typing import NamedTuple
 
 from rounds.evidence import Altered, Before, Header, located
@@ -92,18 +93,18 @@ def _missing(ledger: Ledger, instance: str, parts: Mapping[int, str], head: Befo
             f"instance {instance} of the {ledger.name} has {len(parts)} parts and no head: it was deleted, or the "
             "shipping of the instance was cut off. Whether later parts are missing cannot be seen"
         )
-    last = max(parts, default=0)
-    if head is not None and head.number > last and head.day >= since:
-        yield _sentence(ledger, instance, list(range(last + 1, head.number + 1)))
-    gaps = [number for number in range(1, last) if number not in parts]
-    lost = [number for number in gaps if not _aged(ledger, parts, number, since)]
+    numbers = [0, *sorted(parts)]
+    if head is not None and head.number > numbers[-1] and head.day >= since:
+        yield _sentence(ledger, instance, [range(numbers[-1] + 1, head.number + 1)])
+    # A planted name may hold any number, so the numbers of a gap are never listed one by one.
+    gaps = [range(number + 1, later) for number, later in pairwise(numbers) if later > number + 1]
+    lost = [gap for gap in gaps if not _aged(ledger, parts[gap.stop], since)]
     if lost:
         yield _sentence(ledger, instance, lost)
 
 
-def _aged(ledger: Ledger, parts: Mapping[int, str], number: int, since: str) -> bool:
-    """Whether a part lay under a day that was removed on purpose: the part that followed it says which day that was."""
-    path = parts[min(later for later in parts if later > number)]
+def _aged(ledger: Ledger, path: str, since: str) -> bool:
+    """Whether the parts before this one lay under days that were removed on purpose: its header says the last day."""
     header = ledger.seen.get(path)
     if header is None and path not in ledger.altered and since:
         try:
@@ -130,10 +131,13 @@ def _differs(chains: Mapping[tuple[str, int], str], instance: str, before: Befor
     return found is not None and found != before.chain
 
 
-def _sentence(ledger: Ledger, instance: str, numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:SHOWN]))
-    more = f" and {len(numbers) - SHOWN} more" if len(numbers) > SHOWN else ""
-    return f"part {shown}{more} of instance {instance} of the {ledger.name} is missing from the store"
+def _sentence(ledger: Ledger, instance: str, gaps: list[range]) -> str:
+    shown = list(islice(chain.from_iterable(gaps), SHOWN))
+    others = sum(gap.stop - gap.start for gap in gaps) - len(shown)
+    more = f" and {others} more" if others else ""
+    return (
+        f"part {', '.join(map(str, shown))}{more} of instance {instance} of the {ledger.name} is missing from the store"
+    )
 
 
 def headers(ledger: Ledger) -> Mapping[str, Header]:

@@ -176,6 +176,14 @@ def test_a_part_that_was_deleted_is_named(number: int, two: tuple[list[str], lis
     assert where and sentence.startswith(f"part {number} of instance {where.instance} of the journal is missing")
 
 
+def test_a_planted_number_does_not_make_the_audit_endless(two: tuple[list[str], list[str]], store: Store) -> None:
+    first = evidence.located(two[0][0])
+    assert first is not None
+    store.write(f"{ROOT}/{first.instance}-{10**30}.jsonl.gz", b"nothing")
+    [sentence] = audited(store).missing
+    assert sentence.startswith(f"part 4, 5, 6, 7, 8 and {10**30 - 9} more of instance {first.instance} ")
+
+
 def test_a_head_that_was_deleted_is_named(two: tuple[list[str], list[str]], store: Store) -> None:
     store.delete([store.paths(HEADS)[0], two[0][2]])
     assert any(
