@@ -13,6 +13,12 @@ from typing import IO, Any
 
 MAGIC = b"PAR1"
 LARGEST = 64 * 1024 * 1024  # bytes of a footer or of a page's header
+BITS = 64  # of the largest number
+# What reading bytes that are no footer may raise: fields that are missing, of another kind, or out of bounds.
+NONSENSE = (
+    *(AttributeError, IndexError, KeyError, OSError, OverflowError, RecursionError, TypeError, ValueError),
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ def sizes(path: Path) -> Sizes:
             groups = _footer(file)[4]
             pages = [page for group in groups for column in group[1] for page in _pages(file, column[3])]
             values = [sum(column[3][5] for column in group[1]) for group in groups]
-    except (KeyError, IndexError, TypeError, ValueError, OSError, struct.error, RecursionError) as error:
+    except NONSENSE as error:
         raise Damaged from error
     return Sizes(sum(pages), max(pages, default=0), sum(values), max(values, default=0))
 
@@ -115,6 +121,8 @@ class _Compact:
         while (part := self.byte()) & 0x80:
             number |= (part & 0x7F) << shift
             shift += 7
+            if shift >= BITS:
+                raise ValueError("a number is too long")
         return number | part << shift
 
     def integer(self) -> int:

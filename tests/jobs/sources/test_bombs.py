@@ -13,7 +13,7 @@ import pytest
 
 from jobs.sources import file
 from jobs.sources.cells import check_cells
-from jobs.sources.footer import sizes
+from jobs.sources.footer import Damaged, _Compact, sizes
 from rounds.errors import Refused
 from rounds.recorded import Ledger
 from rounds.settings import ROOT
@@ -151,3 +151,29 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
     assert "packed.csv.gz has a cell" in first or "packed.csv has a cell" in first
     assert "unpacks to more than 10.0 GB" in second
     assert int(kilobytes) < 300_000
+
+
+NUMBER = b"\xfe" + b"\xff" * 8 + b"\x7f"  # of 70 bits
+# The beginning of a footer: row groups, of which one has one column.
+GROUP = b"\x49\x1c\x19\x1c"
+FOOTERS = {
+    "a number where a column's data should be": GROUP + b"\x35\x02\x00\x00\x00",
+    "a page far outside the file": GROUP + b"\x3c\x56\x02\x26\x02\x26" + NUMBER + b"\x00\x00\x00\x00",
+    "an endless number": b"\x15" + b"\xff" * 1000,
+}
+
+
+@pytest.mark.parametrize("name", FOOTERS)
+def test_a_footer_that_is_nonsense_is_damage(name: str, tmp_path: Path) -> None:
+    footer = FOOTERS[name]
+    path = tmp_path / "table.parquet"
+    path.write_bytes(b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(Damaged):
+        sizes(path)
+    refused(path, "is a Parquet file that is damaged")
+
+
+def test_a_number_of_a_footer_has_an_end() -> None:
+    assert _Compact(b"\xff" * 9 + b"\x01").varint() == 2**64 - 1
+    with pytest.raises(ValueError, match="too long"):
+        _Compact(b"\xff" * 10 + b"\x01").varint()
