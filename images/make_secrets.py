@@ -238,6 +238,8 @@ def write_file(path: Path, content: str, mode: int, uid: int | None) -> None:
     descriptor = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # an empty secret after a power cut would be used as one
     os.chown(new, uid or 0, 0)
     new.chmod(mode)
     new.replace(path)

@@ -20,9 +20,13 @@ def _text(value: str) -> str:
     """What a step reads at a path, or the value itself; a path that cannot be read is left for the step to refuse."""
     if PEM in value:
         return value
-    path = Path(value)
+    try:
+        return "\n".join(file.read_text(encoding="ascii", errors="replace") for file in _files(Path(value))) or value
+    except OSError:  # its message would quote the value, which may be a key without its first line
+        return value
+
+
+def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = [one for one in sorted(path.iterdir()) if one.is_file() and not one.name.startswith(".")]
-    else:
-        files = [path] if path.is_file() else []
-    return "\n".join(file.read_text(encoding="ascii", errors="replace") for file in files) or value
+        return [one for one in sorted(path.iterdir()) if one.is_file() and not one.name.startswith(".")]
+    return [path] if path.is_file() else []

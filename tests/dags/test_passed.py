@@ -107,3 +107,10 @@ def test_a_container_gets_the_keys_as_text(tmp_path: Path) -> None:
     assert texts(own, Path("/none")) == own
     assert texts({"VERIFY_KEYS": "a key"}, tmp_path) == {"VERIFY_KEYS": "a key"}, "half of one pair, half of another"
     assert texts({}, Path("/none")) == {}
+
+
+@pytest.mark.data_safety
+@pytest.mark.parametrize("value", ["A" * 300, "/proc/self/mem"], ids=["a key without its first line", "no reading it"])
+def test_what_is_no_path_of_a_key_is_left_for_the_step_to_refuse(value: str) -> None:
+    """An error here would quote it in Airflow's log."""
+    assert texts({"SIGNING_KEY": value}, Path("/none")) == {"SIGNING_KEY": value}
