@@ -80,7 +80,7 @@ class Asking:
         for group in groups(parts, LINES):
             rows: list[Any] = []
             for part in group:
-                rows += live.inputs.read_many(part.raws(body)) or []
+                rows += _again(live, part.raws(body))
                 await asyncio.sleep(0)
             answer = await self.state.predictor.answer(Question(live, rows))
             as_of = answer.as_of
@@ -172,6 +172,12 @@ def _read(live: Live, part: Part, body: Body, faults: list[dict[str, Any]]) -> l
     if not faults and not surely_once(part.text(body), sum(map(_given, rows))):
         faults += repeated_in(raws, part.first)
     return rows
+
+
+def _again(live: Live, raws: Sequence[msgspec.Raw]) -> list[Any]:
+    """The rows of a part that was checked; those that cannot be read together are read one by one."""
+    rows = live.inputs.read_many(raws)
+    return [live.inputs.read(raw) for raw in raws] if rows is None else rows
 
 
 def _given(row: Any) -> int:

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec import Raw
 
+from rounds.decoding import LONGEST
 from serving.inputs import fault
 from serving.limits import Body, Problem
 
@@ -184,11 +185,11 @@ def _skip_text(text: str, at: int) -> int:
 
 
 class Repeated(Exception):
-    """A key that one object has twice."""
+    """A key that one object has twice, as it can be shown: half a letter is none, and UTF-8 cannot hold it."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
-        self.key = key
+        self.key = key[:LONGEST].encode("utf-8", "backslashreplace").decode()
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

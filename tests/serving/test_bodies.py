@@ -124,6 +124,15 @@ def test_one_wrong_row_far_down_is_named_and_nothing_is_answered(service: Servic
     assert service.metrics().get('rounds_predictions_total{band="low",version="1"}', 0.0) == before
 
 
+def test_a_long_list_may_hold_rows_called_as_in_the_raw_table(service: Service) -> None:
+    raw = {"ScheduledDay": SHORT["scheduled_day"], "AppointmentDay": SHORT["appointment_day"], "Age": 62.0}
+    rows = [raw if at % 5000 == 1 else SHORT for at in range(25_000)]
+    found = service.predict(*rows)
+    assert (found.status, len(found.json["predictions"])) == (200, 25_000)
+    (alone,) = service.predict(raw).json["predictions"]
+    assert {**found.json["predictions"][20_001], "id": ""} == {**alone, "id": ""}
+
+
 def test_large_bodies_do_not_keep_small_ones_out(service: Service) -> None:
     """Two callers hold all that large bodies may take, and send no more."""
     slow = [http.client.HTTPConnection("127.0.0.1", service.port, timeout=60) for _ in range(2)]

@@ -184,6 +184,16 @@ def test_a_key_that_is_there_twice_is_refused(service: Service, path: str, body:
     assert [each for each in found.json["fields"] if each["field"] == key and each["wanted"] == f"{key} once"]
 
 
+@pytest.mark.parametrize("path", ["/explain", "/ops/retrain", "/predict", "/outcomes"])
+@pytest.mark.parametrize("twice", ['"\\ud800": 1, "\\ud800": 1', '"id": "\\udfff"', '"id": 1e400, "age": 1e300'])
+def test_what_cannot_be_said_again_is_refused_as_well(service: Service, path: str, twice: str) -> None:
+    """Half a letter, and a number beyond all others."""
+    name = {"/predict": "appointments", "/outcomes": "outcomes"}.get(path)
+    body = f'{{"{name}": [{{{twice}}}]}}' if name else f"{{{twice}}}"
+    found = service.ask(path, body.encode())
+    assert (found.status, "error" in found.json) == (422, True)
+
+
 @pytest.mark.parametrize("path", ["/predict", "/outcomes"])
 def test_a_list_that_is_there_twice_is_refused(service: Service, path: str) -> None:
     name, row = ("appointments", ONE) if path == "/predict" else ("outcomes", {"id": "1", "outcome": True})
