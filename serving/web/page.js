@@ -6,10 +6,9 @@ import { counted, find, make, save } from "./elements.js";
 import { complain, fields, fill, typed } from "./form.js";
 import { PAGE, heads, notes, reasons, rows, tiles } from "./list.js";
 import { complained, notice, quiet, say, speak, stop } from "./notices.js";
+import { predictions } from "./parts.js";
 import { ask, key } from "./service.js";
 import { read, written } from "./sheet.js";
-
-const PART = 10_000; // appointments of a request
 
 let schema = null;
 let model = null;
@@ -67,28 +66,7 @@ async function predict(news, before, { quietly = false } = {}) {
   return true;
 }
 
-// In parts, for a body has a limit; where the model changed between two of them all are asked about again.
-async function told(news) {
-  for (;;) {
-    const answers = [];
-    for (let from = 0; from < news.length; from += PART) {
-      answers.push(await part(news, from));
-      if (answers.at(-1).bundle !== answers[0].bundle) break;
-    }
-    if (answers.every((answer) => answer.bundle === answers[0].bundle)) {
-      return { ...answers[0], predictions: answers.flatMap((answer) => answer.predictions) };
-    }
-  }
-}
-
-async function part(news, from) {
-  try {
-    return await ask("predict", { appointments: news.slice(from, from + PART).map((entry) => entry.row) });
-  } catch (error) {
-    for (const fault of error.fields ?? []) fault.row += from;
-    throw error;
-  }
-}
+const told = (news) => predictions(news.map((entry) => entry.row));
 
 function show() {
   const only = find("only").checked;

@@ -10,13 +10,15 @@ from typing import Any
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from rounds.decoding import READERS
 from serving.keys import main as keys
 from tests.corpus.formulas import FORMULAS
 from tests.serving.browsing import APPOINTMENTS, CONTRAST, home, table, upload, uploaded
 from tests.serving.running import Clinic, Service
+
+DAYS = {"scheduled_day": "2026-03-12T09:30:00Z", "appointment_day": "2026-03-30"}
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +177,42 @@ def test_a_formula_is_harmless_wherever_a_spreadsheet_splits(page: Page) -> None
     for text, written in FORMULAS:
         saved = page.evaluate("async (text) => (await import('./web/sheet.js')).written([[text]])", text)
         assert next(csv.reader([saved])) == [written]
+
+
+SENT = "async (rows) => (await import('./web/parts.js')).predictions(rows)"
+
+
+def test_a_long_list_is_sent_in_parts_and_answered_in_its_order(page: Page, service: Service) -> None:
+    rows = [{**DAYS, "age": at % 100} for at in range(20_002)]
+    found = page.evaluate(SENT, rows)["predictions"]
+    assert len(found) == len({each["id"] for each in found}) == 20_002
+    for at in (0, 9_999, 10_000, 20_001):
+        (alone,) = service.predict(rows[at]).json["predictions"]
+        assert {**alone, "id": ""} == {**found[at], "id": ""}
+
+
+def test_a_wrong_row_of_a_later_part_is_named_by_its_place_in_the_list(page: Page) -> None:
+    rows = [{**DAYS, "age": 200 if at == 10_002 else 20} for at in range(10_003)]
+    fields = page.evaluate(f"(rows) => ({SENT})(rows).catch((error) => error.fields)", rows)
+    assert [(each["row"], each["field"]) for each in fields] == [(10_002, "age")]
+
+
+@pytest.mark.parametrize(("changes", "whole"), [(1, True), (100, False)])
+def test_a_list_is_sent_again_while_the_model_changes_but_not_for_ever(page: Page, changes: int, whole: bool) -> None:
+    """Two instances answer by turns, each with a model of its own, until one of them is replaced."""
+    bundles: list[str] = []
+
+    def answer(route: Route) -> None:
+        bundles.append("new" if len(bundles) % 2 or len(bundles) > changes else "old")
+        route.fulfill(json={"bundle": bundles[-1], "predictions": [{"id": str(len(bundles))}]})
+
+    page.route("**/predict", answer)
+    sent = f"(rows) => ({SENT})(rows).catch((error) => ({{ error: error.message }}))"
+    found = page.evaluate(sent, [DAYS] * 10_001)
+    if whole:
+        assert (bundles, found["bundle"], len(found["predictions"])) == (["old", "new", "new", "new"], "new", 2)
+    else:
+        assert "Another model took over" in found["error"] and len(bundles) == 6
 
 
 def test_an_empty_table_to_fill_is_one_that_can_be_uploaded(page: Page, tmp_path: Path) -> None:
