@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from rounds.errors import Refused, StoreError
+from rounds.evidence import Header
 from rounds.faults import point
 from rounds.journal import LEDGER, note_key, place
 from rounds.recorded import Ledger
@@ -74,9 +75,8 @@ class Yard:
             if not alone:
                 return
             self._forget_copies(0 if full else self.keep)
-            trouble = self._pack_all()
-            for path in self.waiting():
-                self._ship(path)
+            unpacked, unshipped = self._pack_all(), self._ship_all()
+            trouble = unpacked or unshipped
             if forget:
                 self._forget_old()
         if trouble is not None:
@@ -90,6 +90,18 @@ class Yard:
                 self._pack(path)
             except (OSError, Refused) as error:
                 trouble = error
+        return trouble
+
+    def _ship_all(self) -> OSError | StoreError | Refused | None:
+        """One part that is damaged, or of a newer release, does not keep the others; a store that is away keeps all."""
+        trouble: OSError | StoreError | Refused | None = None
+        for path in self.waiting() if self.store else ():
+            try:
+                header = self.chains.header(path)
+            except (OSError, StoreError, Refused) as error:
+                trouble = error
+                continue
+            self._ship(path, header)
         return trouble
 
     def _pack(self, path: Path) -> None:
@@ -120,13 +132,10 @@ class Yard:
             self.store.write(self.place(packed.day, packed.name), packed.content)
             self.chains.shipped(ledger, packed.header)
 
-    def _ship(self, path: Path) -> None:
-        if self.store is None:
-            return
+    def _ship(self, path: Path, header: Header) -> None:
         day, name = path.parent.name, path.name.removesuffix(ZIPPED)
-        header = self.chains.header(path)
         with self._asking() as ledger:
-            self.store.upload(path, self.place(day, name))
+            ledger.store.upload(path, self.place(day, name))
             self.chains.shipped(ledger, header)
         kept = self.folder / "shipped" / day / path.name
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,6 +58,31 @@ def test_a_segment_that_cannot_be_packed_does_not_keep_the_others(folder: Path, 
     until(lambda: ids(store) == ["b"])
     until(lambda: journal.state().trouble)
     journal.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda packed: packed[:40], "is damaged, so it is not shipped"),
+        (lambda packed: packed[:40] + bytes(40) + packed[80:], "is damaged, so it is not shipped"),
+        (lambda packed: gzip.compress(gzip.decompress(packed).replace(b'"format":1', b'"format":2')), "has format 2"),
+    ],
+    ids=["cut off", "zeros in it", "of a newer release"],
+)
+def test_a_part_that_cannot_be_shipped_does_not_keep_the_others(
+    folder: Path, store: Store, change: Callable[[bytes], bytes], told: str
+) -> None:
+    journal = started(folder, None)
+    journal.append([line("a")])
+    journal.close()
+    [path] = (folder / "noshow" / "waiting").glob("*/*")
+    path.write_bytes(change(path.read_bytes()))
+    journal = started(folder, store, segment_bytes=1)
+    journal.append([line("b")])
+    until(lambda: ids(store) == ["b"])
+    until(lambda: told in journal.state().trouble)
+    journal.close()
+    assert path.exists()
 
 
 def test_of_what_was_shipped_the_newest_stay_here(folder: Path, store: Store) -> None:
