@@ -65,7 +65,8 @@ class Chains:
         for path in sorted(self.folder.glob("*.json")):
             if (last := self.last(path.stem)) is not None:
                 self._head(ledger, path.stem, last.shipped)
-        return [told for instance, told in self.faults.items() if instance not in before]
+        now = dict(self.faults)  # a copy: another thread ships meanwhile
+        return [told for instance, told in now.items() if instance not in before]
 
     def since(self, ledger: Ledger) -> str:
         """The day before which parts were removed on purpose."""

@@ -43,7 +43,6 @@ from serving.retraining import Retraining
 from serving.state import State
 
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-OPEN = {"/health", "/healthz", "/readyz"}  # probes carry no key
 CLERK = {"/metrics", *READ}  # pages that want a key for operators
 SMALL = 16 * 1024  # bytes of a body without rows
 
