@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from serving.shipping import Yard
 
 MOST = 200  # predictions that are kept in memory, and shown at most
 SEGMENTS = 8  # of the journal's folder that are read after a start, the newest first
+TRIES = 3  # while segments move
 TAIL = 256 * 1024  # bytes at the end of a segment that are read
 
 
@@ -65,20 +67,34 @@ class Newest:
 
 def _earlier(yard: Yard, begun: str) -> Iterator[Shown]:
     """The predictions from before a time, the newest segment first, each from its end."""
-    paths = [*yard.written(), *yard.waiting(), *yard.shipped()]
-    for path in sorted(paths, key=_changed, reverse=True)[:SEGMENTS]:
-        for line in reversed(_tail(path).splitlines()):
-            with suppress(msgspec.DecodeError):  # the cut line at the beginning of a tail
+    seen: set[str] = set()  # a segment may lie there a second time, as the part that was packed of it
+    for tail in _tails(yard):
+        for line in reversed(tail.splitlines()):
+            with suppress(msgspec.DecodeError, UnicodeDecodeError):  # the cut line at the beginning of a tail
                 shown = _shown(line)
-                if shown.at < begun:
+                if shown.at < begun and shown.id not in seen:
+                    seen.add(shown.id)
                     yield shown
 
 
-def _tail(path: Path) -> bytes:
+def _tails(yard: Yard) -> list[bytes]:
+    """The ends of the newest segments; looked for again where one was packed or shipped meanwhile."""
+    for _ in range(TRIES):
+        paths = [*yard.written(), *yard.waiting(), *yard.shipped()]
+        tails = [_tail(path) for path in sorted(paths, key=_changed, reverse=True)[:SEGMENTS]]
+        if None not in tails:
+            break
+    return [tail for tail in tails if tail is not None]
+
+
+def _tail(path: Path) -> bytes | None:
+    """The last lines of a segment; None where it has moved."""
     try:
         content = path.read_bytes() if path.suffix == ".gz" else _end(path)
         return gzip.decompress(content)[-TAIL:] if path.suffix == ".gz" else content
-    except (OSError, EOFError):  # it moved, or was cut off
+    except FileNotFoundError:
+        return None
+    except (OSError, EOFError, zlib.error):  # it is damaged, or cannot be read
         return b""
 
 
