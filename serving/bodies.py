@@ -20,6 +20,7 @@ PART = 64 * 1024  # bytes that are decoded at once, and so the most that one row
 
 FEW = 1024  # rows that are counted one by one before others get their turn
 
+SPACE = 0x20  # the greatest byte of those that are space in JSON
 _SPACE = re.compile(rb"[ \t\r\n]*+")
 _decode_raws = msgspec.json.Decoder(list[Raw]).decode
 
@@ -131,6 +132,8 @@ def _head(name: str) -> re.Pattern[bytes]:
 
 def _skip(body: Body, at: int, end: int) -> int:
     """Past space; so much of it as a part may have is no list that somebody wrote."""
+    if at == end or body[at] > SPACE:  # mostly there is none
+        return at
     end = min(end, at + PART)
     space = _SPACE.match(body, at, end)
     return space.end() if space else at
