@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rounds import recorded
+from rounds.errors import Refused
 from rounds.evidence import Altered, open_part
 from rounds.journal import ID, NIGHTLY, SCORED, made_at
 from rounds.recorded import PACKED, Ledger
@@ -48,17 +49,24 @@ def _contents(yard: Yard, made: datetime | None) -> Iterator[bytes]:
         days = _days(made)
         copies = [path for path in (*yard.waiting(), *yard.shipped()) if path.parent.name in days]
         for path in islice(_after(((each, _age(each)) for each in copies), made), SEARCHED):
-            with suppress(FileNotFoundError, Altered):
+            with suppress(FileNotFoundError, Altered, Refused):  # the store's copy says what is wrong
                 place = yard.place(path.parent.name, path.name.removesuffix(PACKED))
                 yield open_part(path.read_bytes(), place, yard.problem, yard.ledger, yard.key).lines
                 here.add(path.name)
     if (ledger := yard.recorded) is None:
         return
     paths = _nightly(ledger) if made is None else _elsewhere(ledger, made, here)
+    trouble: Altered | Refused | None = None
     for place in islice(paths, SEARCHED):
-        opened = ledger.open(place)
+        try:
+            opened = ledger.open(place)
+        except (Altered, Refused) as error:
+            trouble = error  # another part may have it
+            continue
         if opened is not None:
             yield opened.lines
+    if trouble is not None:
+        raise trouble
 
 
 def _days(made: datetime) -> list[str]:

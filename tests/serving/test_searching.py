@@ -11,6 +11,7 @@ import pytest
 
 import rounds.store
 from rounds import recorded
+from rounds.evidence import Altered
 from rounds.journal import NIGHTLY
 from rounds.store import Store
 from serving import searching
@@ -73,6 +74,21 @@ def test_an_id_that_nobody_has_is_looked_for_in_few_parts(
     reads.clear()
     assert searching.find(yard, id_of("nobody", at(0))) is None
     assert len(reads) <= searching.SEARCHED
+
+
+def test_a_part_that_is_altered_hides_only_its_own_predictions(tmp_path: Path, store: Store, yard: Yard) -> None:
+    ids, paths = [id_of("first"), id_of("second")], list[str]()
+    for id in ids:
+        journal = started(tmp_path / id, store, turn=60.0)
+        journal.append([line(id)])
+        journal.close()
+        paths += {*store.paths("noshow/.journal")} - {*paths}
+    store.write(paths[0], (store.read(paths[0]) or b"")[:-40])
+    store.write(paths[1], store.read(paths[1]) or b"")  # so that the altered one is read first
+    found = searching.find(yard, ids[1])
+    assert found is not None and found["id"] == ids[1]
+    with pytest.raises(Altered, match="is altered or damaged"):
+        searching.find(yard, ids[0])
 
 
 @pytest.mark.parametrize("id", ["id", "", "at", "x" * 32, "0" * 31, "0" * 33, "A" * 32, '"who":', "0" * 32 + "\n"])
