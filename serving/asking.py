@@ -146,10 +146,12 @@ class Asking:
         folder: Path = self.state.settings.cache / "bundles" / digest
         if digest not in self._old:
             try:
-                self._old[digest] = load(lambda name: folder / name)
+                found = load(lambda name: folder / name)
             except (OSError, Refused):
-                text = f"The bundle {digest[:12]} that made this prediction is not here any more."
-                raise Problem(404, text) from None
+                found = None
+            if found is None or found.digest != digest:
+                raise Problem(404, f"The bundle {digest[:12]} that made this prediction is not here any more.")
+            self._old[digest] = found
             while len(self._old) > OLD:
                 self._old.pop(next(iter(self._old)))
         return self._old[digest]

@@ -103,6 +103,18 @@ def test_a_signed_version_replaces_the_old_one_and_its_cache_is_verified_again(o
     assert not mark.exists()
 
 
+def test_reasons_come_from_the_very_model_that_predicted(own: Clinic) -> None:
+    first, second = (own.checkout.content("train", run)["facts"]["bundle"] for run in ("first", "second"))
+    with own.serving() as service:
+        (prediction,) = service.ready().predict(ONE).json["predictions"]
+        own.champion(2)
+        service.seen("/readyz", lambda found: found["model"] == "version 2 answers")
+        bundles = own.place / "cache" / "bundles"
+        shutil.rmtree(bundles / first)
+        shutil.copytree(bundles / second, bundles / first)  # whole, and another one
+        assert service.ask("/explain", {"id": prediction["id"]}).status == 404
+
+
 def test_without_the_key_that_signed_it_a_cached_version_is_refused_too(own: Clinic, tmp_path: Path) -> None:
     with own.serving() as service:
         service.ready()
