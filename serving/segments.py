@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from rounds import evidence
+from rounds.errors import Refused
 from rounds.evidence import Before, Header, Place
 
 SUFFIX = ".jsonl"
+STEM = re.compile(r"(?P<instance>.+)-(?P<number>\d{6,})")
 REST = 0.0003  # seconds that packing leaves to requests again and again: it holds the interpreter between them
 LEVEL = 3  # of gzip: a fifth of the size, at a third of the time that its default takes
 
@@ -125,8 +128,10 @@ def name(path: Path, lines: bytes) -> str:
 
 def instance(path: Path) -> tuple[str, int]:
     """Whose segment it is, and its number."""
-    name, _, number = path.stem.rpartition("-")
-    return name, int(number)
+    match = STEM.fullmatch(path.stem)
+    if match is None:
+        raise Refused(f"{path} is no segment: want a name such as 0a1b2c3d4e5f-000001{SUFFIX}. Move the file away.")
+    return match["instance"], int(match["number"])
 
 
 def pack(path: Path, lines: bytes, problem: str, ledger: str, key: bytes, before: Before | None) -> Packed:

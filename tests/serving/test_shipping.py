@@ -85,6 +85,19 @@ def test_a_part_that_cannot_be_shipped_does_not_keep_the_others(
     assert path.exists()
 
 
+def test_a_file_that_is_no_segment_does_not_keep_the_others(folder: Path, store: Store) -> None:
+    (folder / "noshow").mkdir(parents=True)
+    stray = [folder / "noshow" / name for name in ("a copy.jsonl", "a-1.jsonl")]
+    for path in stray:
+        path.write_text("{}\n")
+    journal = started(folder, store, segment_bytes=1)
+    journal.append([line("b")])
+    until(lambda: ids(store) == ["b"])
+    until(lambda: "is no segment" in journal.state().trouble)
+    journal.close()
+    assert all(path.exists() for path in stray)
+
+
 def test_of_what_was_shipped_the_newest_stay_here(folder: Path, store: Store) -> None:
     journal = started(folder, store, segment_bytes=1, keep_bytes=2400)
     for number in range(6):
