@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rounds import formats
 from rounds.errors import StoreError
@@ -14,6 +14,12 @@ from rounds.errors import StoreError
 Facts = dict[str, Any]
 Verdict = Literal["done", "skipped", "refused"]
 FORMAT: Literal[1] = 1
+
+# A manifest names files that a reader copies under these names. Whoever may write to the store could name any path of
+# the reader's machine, so a name holds no folder and a place none above the store.
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+Name = Annotated[str, Field(pattern=f"^{_NAME}$")]
+Place = Annotated[str, Field(pattern=f"^{_NAME}(/{_NAME})+$")]
 
 
 class _Part(BaseModel):
@@ -31,7 +37,7 @@ class Content(_Part):
     """What the step says: equal wherever, whenever and however often it ran."""
 
     verdict: Verdict
-    files: dict[str, Kept]
+    files: dict[Name, Kept]
     facts: Facts
     message: str = ""
 
@@ -68,7 +74,7 @@ class Circumstances(_Part):
     why: tuple[str, ...]
     same_as: str | None
     read: Ingredients
-    places: dict[str, str]
+    places: dict[Name, Place]
     started: str
     seconds: float
     machine: str
@@ -78,9 +84,9 @@ class Circumstances(_Part):
 
 class Manifest(_Part):
     format: Literal[1] = FORMAT
-    problem: str
-    run: str
-    step: str
+    problem: Name
+    run: Name
+    step: Name
     content: Content
     circumstances: Circumstances
 

@@ -185,6 +185,17 @@ def test_get_brings_nothing_that_was_altered(shelf: Shelf, rounds: Rounds, tmp_p
 
 
 @pytest.mark.data_safety
+def test_get_writes_nothing_outside_its_folder(shelf: Shelf, rounds: Rounds, tmp_path: Path) -> None:
+    shelf.put("one", text="of an attacker")
+    (path,) = shelf.root.glob("noshow/one/ingest/manifest.json")
+    path.write_text(path.read_text().replace('"table.parquet"', '"../.bashrc"'))
+    code, _, err = rounds("get", "one", "ingest", "--to", str(tmp_path / "home" / "out"))
+    assert code
+    assert "is not a manifest" in err
+    assert not (tmp_path / "home" / ".bashrc").exists()
+
+
+@pytest.mark.data_safety
 def test_patients_rows_go_by_default_where_git_does_not_look(
     shelf: Shelf, rounds: Rounds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -72,6 +72,33 @@ def test_what_another_release_wrote_is_never_to_be_removed(change: dict[str, obj
     assert "Remove it" not in str(found.value)
 
 
+PATHS = ["../out", "/etc/out", "a/b", "..", ".hidden", "a\\b", "a\n", ""]
+
+
+@pytest.mark.data_safety
+@pytest.mark.parametrize("name", PATHS)
+def test_a_file_or_a_step_named_by_a_path_is_refused(name: str) -> None:
+    raw = json.loads(MADE.to_json())
+    content, circumstances = raw["content"], raw["circumstances"]
+    kept = content["files"]["t"]
+    for change in (
+        {"content": {**content, "files": {name: kept}}},
+        {"circumstances": {**circumstances, "places": {name: "p/a/s/t"}}},
+        *({field: name} for field in ("problem", "run", "step")),
+    ):
+        with pytest.raises(StoreError, match="is not a manifest"):
+            parse(json.dumps({**raw, **change}).encode(), "x")
+
+
+@pytest.mark.data_safety
+@pytest.mark.parametrize("place", ["/etc/passwd", "p/../../../etc/passwd", "..", "p//s", "p/a/", "t", ""])
+def test_a_place_outside_the_store_is_refused(place: str) -> None:
+    raw = json.loads(MADE.to_json())
+    circumstances = {**raw["circumstances"], "places": {"t": place}}
+    with pytest.raises(StoreError, match="is not a manifest"):
+        parse(json.dumps({**raw, "circumstances": circumstances}).encode(), "x")
+
+
 def test_a_content_digest_tells_verdict_files_facts_and_message_apart() -> None:
     content = MADE.content
     changes = [{}, {"verdict": "skipped"}, {"files": {}}, {"facts": {"rows": 2}}, {"message": "no"}]
