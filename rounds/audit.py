@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import chain, islice, pairwise
 from typing import NamedTuple
 
@@ -50,6 +51,7 @@ def audit(ledger: Ledger) -> Audit:
     missing: list[str] = []
     for instance in sorted({*shown, *heads}):
         missing += _missing(ledger, instance, shown.get(instance, {}), heads.get(instance), since)
+    _read_misplaced(ledger, shown, heads)
     altered += [*ledger.altered.values(), *_broken(ledger, heads)]
     return Audit(sum(head.number for head in heads.values() if head), missing, list(dict.fromkeys(altered)))
 
@@ -62,6 +64,9 @@ def _listed(ledger: Ledger) -> tuple[dict[str, dict[int, str]], list[str]]:
         where = located(path)
         if where is None:
             strange += [f"{path} is no part of the ledger"] if path.endswith(PACKED) else []
+            continue
+        if path != f"{ledger.root}/{where.day}/{path.rsplit('/', 1)[-1]}":
+            strange.append(f"{path} is out of place: a part lies directly in the folder of its day")
             continue
         own = shown.setdefault(where.instance, {})
         if where.number in own:
@@ -101,6 +106,34 @@ def _missing(ledger: Ledger, instance: str, parts: Mapping[int, str], head: Befo
     lost = [gap for gap in gaps if not _aged(ledger, parts[gap.stop], since)]
     if lost:
         yield _sentence(ledger, instance, lost)
+
+
+def _read_misplaced(ledger: Ledger, shown: Mapping[str, Mapping[int, str]], heads: Mapping[str, Before | None]) -> None:
+    """Read the parts that seem to lie under another day than theirs: one that does is noted in the ledger as altered.
+
+    A part that was moved out of the days that a reader looks at is otherwise never read, and its name is still there.
+    """
+    befores = {(each.instance, each.before.number): each.before for each in ledger.seen.values() if each.before}
+    for instance, parts in shown.items():
+        head = heads.get(instance)
+        links = [each for number in parts if (each := befores.get((instance, number)))]
+        links += [head] if head and head.number in parts else []
+        paths = [parts[each.number] for each in links if each.day != _day(parts[each.number])]
+        for path in [*paths, *_backwards(parts)]:
+            if path not in ledger.altered:
+                with suppress(Altered):
+                    ledger.open(path)
+
+
+def _backwards(parts: Mapping[int, str]) -> Iterator[str]:
+    """The parts whose days fall while their numbers rise: rarely a clock that was set back."""
+    for first, second in pairwise(sorted(parts)):
+        if _day(parts[first]) > _day(parts[second]):
+            yield from (parts[first], parts[second])
+
+
+def _day(path: str) -> str:
+    return path.split("/")[-2]
 
 
 def _aged(ledger: Ledger, path: str, since: str) -> bool:

@@ -183,8 +183,7 @@ def parse(first: bytes, path: str) -> tuple[Header, str, str]:
     _check_number(content["format"], path)
     before = content["part"].pop("before")
     header = Header(**content["part"], before=Before(**before) if before else None)
-    if not isinstance(header.key, str):
-        raise TypeError("the id of a key is a text")
+    _check_types(header)
     return header, content["chain"], content["seal"]
 
 
@@ -193,6 +192,17 @@ def _check_number(found: Any, path: str) -> None:
     if not isinstance(found, int):
         raise TypeError("a format is a number")
     check_format(found, path)
+
+
+def _check_types(header: Header) -> None:
+    """Whoever may write to the store may write any JSON in the place of a text or a number."""
+    texts = [header.problem, header.ledger, header.instance, header.day, header.key, header.root, header.was]
+    numbers = [header.number, header.lines]
+    if header.before:
+        texts += [header.before.day, header.before.chain]
+        numbers.append(header.before.number)
+    if not all(type(each) is str for each in texts) or not all(type(each) is int for each in numbers):
+        raise TypeError("a field of another type")
 
 
 def check_format(found: Any, path: str, known: int = FORMAT) -> None:

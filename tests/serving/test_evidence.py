@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -102,6 +103,21 @@ def _forge(store: Store, one: list[str], two: list[str]) -> None:
     other.write_head("0123456789ab", header.next(other.key))
 
 
+def _forge_types(store: Store, one: list[str], two: list[str]) -> None:
+    store.write(
+        one[1], rewritten(store.read(one[1]), lambda content: re.sub(rb'"key":"[0-9a-f]+"', b'"key":5', content))
+    )
+
+
+def _bury(store: Store, one: list[str], two: list[str]) -> None:
+    _move_to(store, one[1], f"noshow/.journal/elsewhere/{DAY}")
+
+
+def _move_to(store: Store, path: str, folder: str) -> None:
+    store.write(f"{folder}/{path.rsplit('/', 1)[-1]}", store.read(path) or b"")
+    store.delete([path])
+
+
 def _erase(store: Store, one: list[str], two: list[str]) -> None:
     tombstone = b'{"erased":"' + b"0" * 64 + b'"}'
     store.write(one[1], rewritten(store.read(one[1]), lambda content: content[: content.find(b"\n") + 1] + tombstone))
@@ -149,6 +165,8 @@ ALTERED: dict[str, tuple[Attack, str]] = {
     "a part is copied to a new number": (_copy, "is out of place"),
     "a part is planted": (_plant, "is altered or damaged"),
     "a part is forged with another key": (_forge, "was written with the key"),
+    "a part names a key that is no text": (_forge_types, "is altered or damaged"),
+    "a part moves to a deeper folder": (_bury, "is out of place"),
     "a line is erased without the key": (_erase, "is altered: its lines or its header"),
     "a header's key is a number": (_header_field("key", 5), "is altered or damaged"),
     "a header's format is null": (_header_field("format", None), "is altered or damaged"),
@@ -165,6 +183,20 @@ def test_what_is_altered_is_named(name: str, two: tuple[list[str], list[str]], s
     attack(store, *two)
     found = audited(store)
     assert any(sentence in each for each in found.altered), found
+
+
+@pytest.mark.parametrize("day", ["2020-01-01", "2099-01-01", "another"])
+@pytest.mark.parametrize("moved", [[1], [2], [3], [1, 2], [2, 3], [1, 2, 3]])
+def test_a_part_that_was_moved_to_where_nobody_looks_is_named(
+    moved: list[int], day: str, two: tuple[list[str], list[str]], store: Store
+) -> None:
+    for number in moved:
+        _move_to(store, two[0][number - 1], f"noshow/.journal/{day}")
+    own = ledger(store)
+    for path in own.parts(DAY):  # as `collect` does, which reads the days of its windows
+        own.open(path)
+    found = audit.audit(own)
+    assert any(f"/{day}/" in each and "is out of place" in each for each in found.altered), found
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
