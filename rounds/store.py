@@ -17,6 +17,7 @@ from obstore.store import LocalStore
 from rounds import bucket
 from rounds.errors import Refused, StoreClosed, StoreError
 from rounds.faults import point
+from rounds.limits import OBJECT
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -33,10 +34,13 @@ class Store:
     backend: Any
 
     def read(self, path: str) -> bytes | None:
-        """The object's bytes, or None where there is none."""
+        """The object's bytes, or None where there is none; one that would fill the memory is refused unread."""
         with self._call("read", path):
             try:
-                return bytes(obstore.get(self.backend, path).bytes())
+                found = obstore.get(self.backend, path)
+                if found.meta["size"] > OBJECT.bytes:
+                    raise StoreError(f"{path} in the store {self.url} has {OBJECT}. See who wrote it.")
+                return bytes(found.bytes())
             except FileNotFoundError as error:
                 self._must_be_absent(error)
                 return None

@@ -39,6 +39,15 @@ def test_what_was_put_comes_back(either: Store, tmp_path: Path) -> None:
     assert (tmp_path / "local").read_bytes() == b"22"
 
 
+def test_an_object_that_would_fill_the_memory_is_refused(either: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ROUNDS_OBJECT", "1 kB")
+    either.write("p/small", bytes(1000))
+    either.write("p/large", bytes(1001))
+    assert either.read("p/small") == bytes(1000)
+    with pytest.raises(StoreError, match=r"p/large .* has more than 1\.0 kB \(ROUNDS_OBJECT sets this limit\)"):
+        either.read("p/large")
+
+
 def test_a_large_file_goes_up_and_down_whole(either: Store, tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(bytes(range(256)) * 80_000)
