@@ -107,6 +107,7 @@ def digest(done: Manifest) -> str:
 def _experiment(tracking: Tracking, problem: str) -> str:
     found = tracking.call("get_experiment_by_name", problem)
     if found is not None:
+        tracking.check_place(found.artifact_location)
         return str(found.experiment_id)
     return str(tracking.call("create_experiment", problem, artifact_location=_under(tracking.artifacts, problem)))
 

@@ -54,8 +54,10 @@ def attach(registry: Registry, mirrored: Mirrored, digest: str) -> None:
     version = None if shelf is None else shelf.by_bundle(digest)
     run = mirrored.id if version is None else version.run_id or mirrored.id
     mark = signing.identity(signed.signature, digest)
-    if registry.tracking.call("get_run", run).data.tags.get(MARK) == mark:
+    known = registry.tracking.call("get_run", run)
+    if known.data.tags.get(MARK) == mark:
         return
+    registry.tracking.check_place(known.info.artifact_uri)
     with scratch() as folder:
         whole = folder / "bundle"
         whole.mkdir()

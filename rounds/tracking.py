@@ -20,6 +20,8 @@ from rounds.private import keep_private
 from rounds.settings import settings
 
 SQLITE = "sqlite:///"
+# Places of files that name a host. MLflow's client sends its user and password to whichever host that is.
+HOSTED = {"ftp", "hdfs", "http", "https", "mlflow-artifacts", "sftp", "viewfs"}
 # MLflow reads these when it is imported. What it says by itself quotes statements, and it calls home where it may.
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -66,6 +68,17 @@ class Tracking:
             token = page.token
             if not token:
                 return
+
+    def check_place(self, uri: str) -> None:
+        """Refuse files on another server: whoever writes to MLflow says where the files of a run or experiment lie."""
+        place, own = urlsplit(uri), urlsplit(self.url)
+        if place.scheme not in HOSTED or (place.scheme == "mlflow-artifacts" and not place.netloc):
+            return
+        if place.netloc.lower() != own.netloc.rpartition("@")[2].lower():
+            raise Refused(
+                f"MLflow at {_shown(self.url)} has files at {place.scheme}://{place.netloc.rpartition('@')[2]}, which "
+                "is another server, so nothing is sent there. See who made that run or experiment in MLflow."
+            )
 
     def while_telling(self, beat: Callable[[], None]) -> Tracking:
         """The same door; `beat` is called before every call."""

@@ -12,7 +12,7 @@ import pytest
 
 from rounds import tracking
 from rounds.errors import Refused, RegistryError
-from rounds.tracking import SQLITE, at, database
+from rounds.tracking import SQLITE, Tracking, at, database
 from tests import tracked
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +32,38 @@ def test_the_file_store_is_refused_with_the_reason() -> None:
 def test_a_server_has_no_file_and_knows_its_own_place_for_artifacts() -> None:
     assert database("http://a.server:5000") is None
     assert tracking.Tracking("http://a.server:5000", None).artifacts is None
+
+
+@pytest.mark.parametrize(
+    ("url", "uri"),
+    [
+        ("http://mlflow:5000", "http://evil:5000/a"),
+        ("http://mlflow:5000", "mlflow-artifacts://evil:5000/a"),
+        ("http://mlflow:5000", "mlflow-artifacts://mlflow:5001/a"),
+        ("http://mlflow:5000", "http://evil\\@mlflow:5000/a"),
+        ("http://name:word@mlflow:5000", "https://mlflow.evil:5000/a"),
+        ("sqlite:////a.db", "http://evil/a"),
+    ],
+)
+def test_files_on_another_server_are_refused(url: str, uri: str) -> None:
+    with pytest.raises(Refused, match="is another server") as refused:
+        Tracking(url, None).check_place(uri)
+    assert "word" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "uri"),
+    [
+        ("http://mlflow:5000", "mlflow-artifacts:/1/a/artifacts"),
+        ("http://name:word@mlflow:5000", "mlflow-artifacts://mlflow:5000/1/a"),
+        ("http://mlflow:5000", "http://MLflow:5000/api/2.0/mlflow-artifacts/artifacts/1"),
+        ("http://mlflow:5000", "s3://bucket/1/a"),
+        ("sqlite:////a.db", "file:///mlartifacts/noshow"),
+        ("sqlite:////a.db", "/mlartifacts/noshow"),
+    ],
+)
+def test_files_where_this_mlflow_keeps_its_own_are_taken(url: str, uri: str) -> None:
+    Tracking(url, None).check_place(uri)
 
 
 def test_artifacts_lie_beside_the_database() -> None:
