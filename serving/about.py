@@ -118,8 +118,15 @@ def version(state: State) -> Version:
 
 
 def model(live: Live, state: State) -> Model:
-    """What evaluate found goes with the version for as long as the registry knows it."""
-    card, found, bands = live.card, live.card.evaluation, state.problem.serve.bands
+    """What evaluate found goes with the version for as long as the registry knows it, and has it in its own shape."""
+    try:
+        return _model(live, state, live.card.evaluation)
+    except (AttributeError, KeyError, TypeError, ValueError):  # nobody signed it
+        return _model(live, state, {})
+
+
+def _model(live: Live, state: State, found: dict[str, Any]) -> Model:
+    card, bands = live.card, state.problem.serve.bands
     return Model(
         title=found.get("title", state.problem.title),
         name=card.model,

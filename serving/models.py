@@ -22,6 +22,7 @@ from rounds.definition import Definition
 from rounds.errors import Refused, RegistryError
 from rounds.families import FAMILIES
 from rounds.journal import Answering
+from rounds.limits import OBJECT
 from rounds.mirror import MODEL
 from rounds.registry import ARCHIVED, PRODUCTION, STAGING
 from rounds.tracking import Tracking
@@ -32,6 +33,8 @@ from serving.settings import Wanted
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 EVALUATION = "evaluate/metrics.json"
 STAGES = {STAGING, PRODUCTION, ARCHIVED}
+FILES = 16  # of a bundle, at most; it has five
+FIGURES = 8_000_000  # bytes of what evaluate found, at most; nobody signed it, and it is read into memory
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ class Models:
             raise Refused(f"version {number} of {self.wanted.name} names no bundle; it was not made by 'register'.")
         if dict(found.tags).get("stage") not in STAGES:
             raise Refused(f"version {number} of {self.wanted.name} has no stage; it was not made by 'register'.")
+        door.check_place(door.call("get_run", found.run_id).info.artifact_uri)
         if not self.whole(digest):
             self._bring(door, found, digest)
         evaluation = self._evaluation(door, found.run_id)
@@ -160,6 +164,7 @@ class Models:
 
     def _bring(self, door: Tracking, found: Any, digest: str) -> None:
         """The bundle's files from the registry to their place in the cache, all of them or none."""
+        self._check_size(door, found)
         with _half(self.cache) as half:
             brought = Path(door.call("download_artifacts", found.run_id, f"{MODEL}/bundle", str(half)))
             self._verified(brought, digest, f"version {found.version} of {self.wanted.name}")
@@ -172,13 +177,29 @@ class Models:
                 if not self.whole(digest):  # another process was faster
                     raise
 
+    def _check_size(self, door: Tracking, found: Any) -> None:
+        """Refuse, before it is brought, what would fill the cache: whoever writes to MLflow can lay anything there."""
+        name, files = f"version {found.version} of {self.wanted.name}", []
+        for each in door.call("list_artifacts", found.run_id, f"{MODEL}/bundle"):
+            if each.is_dir:
+                raise Refused(f"{name} has the folder {each.path} in its bundle; want files alone. It is not used.")
+            files.append(each.file_size or 0)
+        if len(files) > FILES:
+            raise Refused(f"{name} has {len(files)} files in its bundle; want at most {FILES}. It is not used.")
+        if sum(files) > OBJECT.bytes:
+            raise Refused(f"{name} has a bundle of {OBJECT}. It is not used.")
+
     def _evaluation(self, door: Tracking, run: str) -> dict[str, Any]:
+        """What evaluate found; empty where MLflow has none, or something else in its place."""
         with _half(self.cache) as half:
             try:
+                files = door.call("list_artifacts", run, EVALUATION.split("/")[0])
+                if all(each.path != EVALUATION or (each.file_size or 0) > FIGURES for each in files):
+                    return {}
                 path = door.call("download_artifacts", run, EVALUATION, str(half))
-            except RegistryError:
+                return dict(json.loads(Path(path).read_bytes()))
+            except (RegistryError, OSError, RecursionError, TypeError, ValueError):
                 return {}
-            return dict(json.loads(Path(path).read_bytes()))
 
     @property
     def _pointer(self) -> Path:
