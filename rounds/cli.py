@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.verb(None if arguments.verb is keys else _store(), arguments)
         sys.stdout.flush()
     except RoundsError as error:
-        print(f"rounds: {error}", file=sys.stderr)
+        print(words.printable(f"rounds: {error}"), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever read us has seen enough

@@ -18,7 +18,7 @@ from rounds.registry import CHAMPION, Registry, Shelf, Version
 from rounds.store import Store
 from rounds.tracking import open_tracking
 from rounds.turns import Turn, at_the_registry
-from rounds.words import count
+from rounds.words import count, printable
 
 WIDTH = 200
 
@@ -77,7 +77,7 @@ def _tell(registry: Registry, shelf: Shelf) -> None:
     assert champion is not None
     before = shelf.tags.get("previous_champion")
     words = f"; 'rounds rollback' brings version {before} back" if before else ""
-    print(f"version {champion.number} of {registry.model} (run {champion.run}) is champion{words}")
+    print(printable(f"version {champion.number} of {registry.model} (run {champion.run}) is champion{words}"))
 
 
 def _list(made: Table, model: str, shelf: Shelf) -> None:

@@ -16,7 +16,7 @@ from rounds.manifest import Manifest
 from rounds.pruning import Plan
 from rounds.scorecard import scorecard
 from rounds.why import LOOKS
-from rounds.words import count, facts, figure, seconds, size
+from rounds.words import count, facts, figure, printable, seconds, size
 
 COLOURS = {"done": "green", "skipped": "dim", "refused": "red", "unreadable": "red", "stale": "yellow"}
 
@@ -25,7 +25,7 @@ def show(view: RenderableType, console: Console) -> None:
     """Print, without the blanks with which a table fills its last column."""
     with console.capture() as captured:
         console.print(view)
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    print("\n".join(line.rstrip() for line in printable(captured.get()).splitlines()))
 
 
 def table(*headers: str) -> Table:

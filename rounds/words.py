@@ -5,6 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+# All but a line's end and a colour: what moves the cursor, clears the screen or names the window.
+_CONTROLS = re.compile(r"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """The text without what would steer the terminal: much of it was read in the store or in MLflow."""
+    return _CONTROLS.sub("", text)
+
 
 def facts(found: dict[str, Any]) -> str:
     """A step's facts in words; empty ones are left out, and so are tables: they have views of their own."""

@@ -184,6 +184,15 @@ def test_get_brings_nothing_that_was_altered(shelf: Shelf, rounds: Rounds, tmp_p
     assert not list((tmp_path / "out").iterdir())
 
 
+@pytest.mark.parametrize("verb", [("runs",), ("show", "one"), ("why", "one", "ingest"), ("diff", "one", "two")])
+def test_what_the_store_holds_does_not_steer_the_terminal(shelf: Shelf, rounds: Rounds, verb: tuple[str, ...]) -> None:
+    evil = "\x1b]0;a window\x07\x1b[2J\x9b2Jseen"
+    shelf.put("one", facts={"said": evil}, why=(evil,))
+    shelf.put("two", facts={"said": "well"})
+    for said in (*rounds(*verb)[1:], *rounds("get", evil, "ingest")[1:]):
+        assert not any(mark in said for mark in ("\x1b", "\x9b", "\x07"))
+
+
 @pytest.mark.data_safety
 def test_get_writes_nothing_outside_its_folder(shelf: Shelf, rounds: Rounds, tmp_path: Path) -> None:
     shelf.put("one", text="of an attacker")
