@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+import problems
 from jobs.champions import rescored, wording
 from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
 from rounds import bundle, log, manifest, mirror, releasing, verified_versions
@@ -145,10 +146,17 @@ def decide(candidate: Candidate, registry: Registry, version: Version, shelf: Sh
 
 
 def judged(read: Reader) -> None:
-    """Refuse an evaluation of another model: each is signed for itself."""
+    """Refuse an evaluation of another model, or by other gates than today's: each is signed for itself."""
     trained, evaluated = read.inputs["train"], read.inputs["evaluate"]
     if evaluated.circumstances.read.inputs.get("train") != trained.content.digest():
         raise Refused(f"'evaluate' of run {read.run} judged another model than 'train' made. Run 'evaluate' again.")
+    described = problems.problem(read.problem)
+    wanted = described.model_dump(mode="json", include={"evaluate"}, by_alias=True, exclude_defaults=True)
+    if evaluated.circumstances.read.knobs.get("evaluate") != wanted["evaluate"]:
+        raise Refused(
+            f"'evaluate' of run {read.run} judged by another section evaluate than problem.yaml has now. "
+            "Run 'evaluate' again."
+        )
 
 
 @step(reads=("validate/table.parquet", "train", "evaluate"), knobs=Knobs, reuse=False, mirror=True, signs=True)

@@ -120,6 +120,14 @@ def test_an_evaluation_of_another_model_releases_none(ready: Checkout, warm: War
     assert "'evaluate' of run b judged another model than 'train' made" in sentence
 
 
+def test_an_evaluation_by_older_gates_releases_none(ready: Checkout, warm: Warm) -> None:
+    """It is signed, and may be put back in place of one that today's gates refused."""
+    ready.change(KNOBS, "auc: {at_least: 0.3}", "auc: {at_least: 0.99}")
+    sentence = warm.run(ready, "register").sentence(2)
+    assert "'evaluate' of run a judged by another section evaluate than problem.yaml has now" in sentence
+    assert shelf(ready) == ({}, [])
+
+
 def test_a_candidate_with_other_code_than_here_is_not_run(ready: Checkout, warm: Warm) -> None:
     """Signed as it is: by a checkout with another features.py."""
     with (ready.root / "problems/noshow/features.py").open("a", encoding="utf-8") as file:
