@@ -15,7 +15,7 @@ from typing import Any
 import problems
 from problems import problem
 from rounds import log
-from rounds.errors import HistoryError, Refused, RoundsError, StoreError
+from rounds.errors import RoundsError, StoreError
 from rounds.journal import key_place, same_key, secret
 from rounds.knobs import Problem
 from rounds.outcomes import LEDGER as OUTCOMES
@@ -195,8 +195,8 @@ class State:
             cache, patience = settings.cache / "histories", settings.history_seconds
             found = open_pasts(settings.history, self.store, settings.problem, cache, before, patience)
             self.predictor.pasts, fault = found, ""
-        except (Refused, StoreError, HistoryError, OSError) as error:
-            fault = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever lies in the store, it must not end the looking
+            fault = str(error) if isinstance(error, RoundsError | OSError) else log.withheld(error)
         if fault != self.health.histories:
             log.say(f"the histories: {fault or 'well'}")
         self.health.histories = fault

@@ -127,6 +127,8 @@ def newest(store: Store, problem: str, cache: Path) -> Manifest:
         return manifest.parse(seen.read_bytes(), str(seen))
     if done is None:
         raise Refused(f"no history of {problem} was published yet. Run 'publish' first (the DAG publish_{problem}).")
+    if FILE not in done.content.files or FILE not in done.circumstances.places:
+        raise Refused(f"the last publish of {problem} names no {FILE}. Run 'publish' again.")
     _put(seen, done.to_json())
     return done
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import sqlite3
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from rounds.errors import Refused
+from rounds.errors import HistoryError, Refused
 from rounds.evidence import check_format
 from rounds.pasts import copies
 from rounds.pasts.pieces import Asked, Pieces
@@ -26,6 +27,9 @@ RELEASE, ANY = 96, (3_040_000).to_bytes(4, "big")
 
 FORMAT = 1  # of the file and of its pieces
 FEW = 5000
+DAY = 12  # bytes of one day in a piece
+NOTES = 64  # lines of `about`, at most
+LONGEST = 16 * 1024 * 1024  # bytes of one value; a piece has far fewer
 LOT = 500  # entities that one statement asks for, where there are as many: it costs a third of asking for each
 
 
@@ -64,10 +68,16 @@ class Published:
             self._file = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
             )
+            self._file.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
+            self._file.execute("pragma trusted_schema = off")
             self._file.execute("pragma mmap_size = 1073741824")
-            self._about: dict[str, str] = dict(self._file.execute("select name, value from about").fetchall())
+            if _schema(self._file) != _own_schema():
+                raise ValueError("its tables are others")
+            self._about: dict[str, str] = dict(self._file.execute("select name, value from about").fetchmany(NOTES))
             check_format(int(self._about["format"]), path.name, FORMAT)
-        except (sqlite3.Error, KeyError, ValueError) as error:
+            datetime.date.fromisoformat(self._about["as_of"])
+            self.words: Mapping[str, int] = _counts(self._about["words"])
+        except (sqlite3.Error, KeyError, TypeError, ValueError, RecursionError) as error:
             raise Refused(f"{path.name} is no published history: {error}. Run 'publish' again.") from error
 
     @property
@@ -75,15 +85,14 @@ class Published:
         return self._about["as_of"]
 
     @cached_property
-    def words(self) -> Mapping[str, int]:
-        return dict(json.loads(self._about["words"]))
-
-    @cached_property
     def version(self) -> str:
         return self._digest or sha256(self.path)
 
     def pieces(self, asked: Asked) -> Pieces:
-        return {word: self._of(word, entities) for word, entities in asked.items()}
+        try:
+            return {word: self._of(word, entities) for word, entities in asked.items()}
+        except sqlite3.Error as error:
+            raise HistoryError(f"{self.path.name} is damaged: {error}. Run 'publish' again.") from error
 
     def _of(self, word: str, entities: Sequence[str | None]) -> list[bytes | None]:
         if len(entities) < LOT or self.words.get(word, 0) <= FEW:
@@ -93,7 +102,7 @@ class Published:
             lot = entities[start : start + LOT]
             marks = ",".join("?" * len(lot))
             question = f"select entity, piece from past where word = ? and entity in ({marks})"
-            found.update(self._file.execute(question, (word, *lot)))
+            found.update(_sound(self._file.execute(question, (word, *lot))))
         return [found.get(entity) for entity in entities]
 
     def _reader(self, word: str) -> Callable[[str | None], bytes | None]:
@@ -101,7 +110,8 @@ class Published:
         if self.words.get(word, 0) > FEW:
             return lambda entity: self._piece(word, entity)
         if word not in self._few:
-            self._few[word] = dict(self._file.execute("select entity, piece from past where word = ?", (word,)))
+            found = self._file.execute("select entity, piece from past where word = ?", (word,))
+            self._few[word] = dict(_sound(found.fetchmany(FEW)))  # no more than it says, however many there are
         return self._few[word].get
 
     def everything(self) -> Iterator[tuple[str, str, bytes]]:
@@ -112,4 +122,36 @@ class Published:
         found: Any = self._file.execute(
             "select piece from past where word = ? and entity = ?", (word, entity)
         ).fetchone()
-        return None if found is None else bytes(found[0])
+        return None if found is None else _whole_days(found[0])
+
+
+def _sound(rows: Iterable[tuple[Any, Any]]) -> Iterator[tuple[Any, bytes]]:
+    return ((entity, _whole_days(piece)) for entity, piece in rows)
+
+
+def _whole_days(piece: Any) -> bytes:
+    """A piece; whoever may write to the store may publish a file of other values."""
+    if type(piece) is not bytes or len(piece) % DAY:
+        raise HistoryError("the published history holds a piece that is none. Run 'publish' again.")
+    return piece
+
+
+def _counts(text: str) -> dict[str, int]:
+    found = json.loads(text)
+    if type(found) is not dict or not all(type(each) is int for each in found.values()):
+        raise ValueError("its words are no counts")
+    return found
+
+
+def _schema(file: sqlite3.Connection) -> list[Any]:
+    """What the file says of its tables: a view in the place of one could compute for ever."""
+    return file.execute("select type, name, sql from sqlite_master order by name limit 8").fetchall()
+
+
+@cache
+def _own_schema() -> list[Any]:
+    own = sqlite3.connect(":memory:")
+    own.executescript(TABLES)
+    found = _schema(own)
+    own.close()
+    return found

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from rounds import tables
 from rounds.decoding import tidy, value
-from rounds.errors import Refused, RoundsError
+from rounds.errors import HistoryError, Refused, RoundsError
 from rounds.history import NOTHING, Past
 from rounds.history import past as plain
 from rounds.knobs import Problem
@@ -143,6 +143,50 @@ def test_a_file_that_is_none_is_refused(tmp_path: Path) -> None:
     (tmp_path / "history.sqlite").write_text("no database at all" * 100)
     with pytest.raises(Refused, match="is no published history"):
         sqlite.Published(tmp_path / "history.sqlite")
+
+
+ENDLESS = """
+drop table past;
+create view past as with recursive each(n) as (select 1 union all select n + 1 from each)
+select 'patient' as word, n as entity, x'' as piece from each;
+"""
+SET = "update about set value = '{}' where name = '{}'"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [ENDLESS, SET.format(5, "words"), SET.format('{"patient": "a"}', "words"), SET.format("never", "as_of")],
+    ids=["a view without end", "no words", "no counts", "no day"],
+)
+def test_a_file_that_an_attacker_made_is_refused(tmp_path: Path, change: str) -> None:
+    path = published(appointments(20), tmp_path / "history.sqlite").path
+    with sqlite3.connect(path) as file:
+        file.executescript(change)
+    with pytest.raises(Refused, match="is no published history"):
+        sqlite.Published(path)
+
+
+def test_a_publish_without_the_file_is_refused(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path / "store")
+    made = shelf.put("a", "publish", name="other.sqlite")
+    shelf.store.write(last_path("noshow", "publish"), made.to_json())
+    with pytest.raises(Refused, match=r"names no history\.sqlite"):
+        open_pasts("", shelf.store, "noshow", tmp_path / "cache")
+
+
+@pytest.mark.parametrize("piece", ["x'00'", "12", "'text'", "zeroblob(20000000)"])
+@pytest.mark.parametrize("few", [0, 5000])
+@pytest.mark.parametrize("many", [1, 500])
+def test_a_piece_that_is_none_ends_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: str, few: int, many: int
+) -> None:
+    path = published(appointments(20), tmp_path / "history.sqlite").path
+    monkeypatch.setattr(sqlite, "FEW", few)
+    with sqlite3.connect(path) as file:
+        [[entity]] = file.execute("select min(entity) from past where word = 'patient'").fetchall()
+        file.execute(f"update past set piece = {piece} where word = 'patient'")
+    with pytest.raises(HistoryError, match="Run 'publish' again"):
+        Pasts(sqlite.Published(path)).of("patient", [entity] * many)
 
 
 def test_a_file_of_a_newer_release_is_refused(tmp_path: Path) -> None:
