@@ -21,9 +21,8 @@ from jobs.sentinel import watch
 from jobs.sentinel.repeats import repeated
 from jobs.sentinel.singles import single_aucs
 from jobs.sentinel.travel import Limits, travel
-from rounds import bundle
 from rounds.bundle import Bundle
-from rounds.candidate import require_own_definition
+from rounds.candidate import read_bundle, require_own_definition
 from rounds.errors import Refused
 from rounds.files import Reader, Writer
 from rounds.intervals import Resamples, plain
@@ -155,7 +154,7 @@ def facts(found: Facts) -> Facts:
 
 @step(reads=("validate/table.parquet", "features/table.parquet", "train"), knobs=Knobs, mirror=True, signs=True)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
-    fitted = bundle.load(lambda name: read.path("train", name))
+    fitted = read_bundle(read)
     require_own_definition(fitted, read.problem, read.run)
     features = read.table("features").collect()
     rows = assemble(read.table("validate").collect(), features, knobs.who, fitted.rebuild(), knobs.split)

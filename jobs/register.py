@@ -14,9 +14,9 @@ import polars as pl
 import problems
 from jobs.champions import rescored, wording
 from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
-from rounds import bundle, log, manifest, mirror, releasing, verified_versions
+from rounds import log, manifest, mirror, releasing, verified_versions
 from rounds.bundle import Bundle
-from rounds.candidate import require_own_definition
+from rounds.candidate import read_bundle, require_own_definition
 from rounds.errors import Refused
 from rounds.files import Reader, Writer
 from rounds.knobs import Column, Outcome
@@ -162,7 +162,7 @@ def judged(read: Reader) -> None:
 @step(reads=("validate/table.parquet", "train", "evaluate"), knobs=Knobs, reuse=False, mirror=True, signs=True)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     judged(read)
-    loaded = bundle.load(lambda name: read.path("train", name))
+    loaded = read_bundle(read)
     candidate = Candidate(read, knobs, loaded)
     tracking = open_tracking()
     with at_the_registry(read.store, read.problem) as held:

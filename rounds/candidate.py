@@ -5,8 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import problems
+from rounds import bundle
 from rounds.bundle import DEFINITION, Bundle
 from rounds.errors import Refused
+from rounds.files import Reader
+
+
+def read_bundle(read: Reader) -> Bundle:
+    """The bundle that `train` of this run signed; what was put in its place after its digest was checked is refused."""
+    loaded = bundle.load(lambda name: read.path("train", name))
+    if loaded.digest != read.facts("train")["bundle"]:
+        raise Refused(f"the bundle of run {read.run} is not the one that 'train' signed. Run 'train' again.")
+    return loaded
 
 
 def require_own_definition(candidate: Bundle, problem: str, run: str) -> None:

@@ -109,4 +109,7 @@ def _parsed(path: str, raw: bytes) -> Ask:
     try:
         return Ask.model_validate_json(raw)
     except ValidationError as error:
-        raise StoreError(f"{path} is no entry of the ledger of retrains. Look at it, and remove it.") from error
+        raise StoreError(
+            f"{path} is no entry of the ledger of retrains that this release reads. Upgrade if a newer release wrote "
+            "it; else restore it from a backup of the store."
+        ) from error

@@ -38,7 +38,7 @@ def settings() -> Settings:
         allow_http=os.environ.get("ROUNDS_ALLOW_HTTP") == "1",
         tracking=os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / '.rounds' / 'mlflow' / 'mlflow.db'}",
         history=os.environ.get("HISTORY") or "",
-        journal_key=os.environ.get("JOURNAL_KEY") or "",
+        journal_key=(os.environ.get("JOURNAL_KEY") or "").strip(),
         journal_folder=os.environ.get("JOURNAL_FOLDER") or str(ROOT / ".rounds" / "journal"),
         signing_key=os.environ.get("SIGNING_KEY") or "",
         verify_keys=os.environ.get("VERIFY_KEYS") or "",

@@ -83,7 +83,7 @@ def read(environment: Mapping[str, str] | None = None) -> Settings:
         journal=cast(Literal["durable", "fast"], _one_of(given, "JOURNAL", "durable", "fast")),
         journal_folder=(folder := Path(given.get("JOURNAL_FOLDER") or HERE / "journal")),
         journal_place=_one_of(given, "JOURNAL_PLACE", *dict.fromkeys([disk.place(folder, given), *disk.PLACES])),
-        journal_key=given.get("JOURNAL_KEY") or "",
+        journal_key=(given.get("JOURNAL_KEY") or "").strip(),
         journal_days=_whole(given, "JOURNAL_DAYS", 30, 1),
         journal_store_days=_kept(given, problem(name)),
         keys=Path(given["KEYS"]) if given.get("KEYS") else None,
