@@ -96,7 +96,12 @@ def started(scratch: Scratch, **settings: str) -> Iterator[subprocess.Popen[str]
 
 
 def begun(stands: Stands) -> bool:
-    return any("begins" in docker("logs", one) for one in stands.containers("--filter", "status=running"))
+    return any("begins" in logged(one) for one in stands.containers("--filter", "status=running"))
+
+
+def logged(container: str) -> str:
+    """What a container has printed; nothing where it is being removed meanwhile."""
+    return subprocess.run(["docker", "logs", container], capture_output=True, text=True).stdout
 
 
 def test_a_task_ends_as_its_container_did(scratch: Scratch, stands: Stands, store: Path) -> None:

@@ -98,7 +98,7 @@ def test_without_a_cooldown_a_reason_asks_once(shelf: Shelf) -> None:
 @pytest.mark.data_safety
 def test_no_two_hold_the_same_entry(shelf: Shelf) -> None:
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda number: asks(shelf, f"run {number}"), range(8)))
+        found = list(pool.map(lambda number: asks(shelf, f"run-{number}"), range(8)))
     holders = sorted(answer.ask.run for answer in found if answer.ask)
     assert sorted(ask.run for ask in retrains.asks(shelf.store, "noshow")) == holders != []
     trains(shelf, holders[0], "ingest")
