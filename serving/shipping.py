@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from rounds.errors import Refused, StoreError
-from rounds.evidence import Header
+from rounds.evidence import Before, Header
 from rounds.faults import point
 from rounds.journal import LEDGER, note_key, place
 from rounds.recorded import Ledger
@@ -116,7 +116,8 @@ class Yard:
         last = self.chains.last(instance(path)[0])
         if last is not None and last.name == name(path, lines):
             return  # a try that was killed packed it
-        packed = pack(path, lines, self.problem, self.ledger, self.key, last.before if last else None)
+        before = last.before if last else self._noted(path)
+        packed = pack(path, lines, self.problem, self.ledger, self.key, before)
         try:
             put(self.folder / "waiting" / packed.day / f"{packed.name}{ZIPPED}", packed.content)
         except OSError:  # no room to pack in: what goes to the store from memory needs none
@@ -124,6 +125,18 @@ class Yard:
         point(f"after put {packed.name}")
         self.chains.packed(packed, self.key)
         point(f"after pack {packed.name}")
+
+    def _noted(self, path: Path) -> Before | None:
+        """The part before as the store's head names it: the note here goes once an instance was silent for long."""
+        name, number = instance(path)
+        if number == 1 or self.store is None:
+            return None
+        try:
+            with self._asking() as ledger:
+                head = ledger.head(name)
+        except StoreError:  # then the part is chained to none
+            return None
+        return head if head and head.number < number else None
 
     def _ship_from_memory(self, packed: Packed) -> None:
         if self.store is None:

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -292,8 +293,6 @@ def test_an_erased_line_leaves_the_chain_whole(two: tuple[list[str], list[str]],
 
 
 def test_what_went_by_its_age_is_not_missing(folder: Path, store: Store) -> None:
-    from datetime import UTC, datetime
-
     journal = started(folder, store, turn=60.0)
     for day in ("2026-10-20", "2026-10-21", "2026-11-20", DAY):
         journal.append([line(day, f"{day}T10:00:00Z")])
@@ -306,6 +305,25 @@ def test_what_went_by_its_age_is_not_missing(folder: Path, store: Store) -> None
     [path] = store.paths(ROOT)
     store.delete([path])
     assert len(audited(store).missing) == 1, "a part of a day that is kept"
+
+
+def test_an_instance_that_was_silent_for_long_goes_on_with_its_chain(folder: Path, store: Store) -> None:
+    """Its note in the folder is forgotten with its last copy, and later its first part goes from the store."""
+    journal = started(folder, store, turn=600.0)
+
+    def tidied(day: str) -> None:
+        now = datetime.fromisoformat(f"{day}T12:00:00+00:00")
+        Yard(folder / "noshow", "noshow", store, 1 << 30, 30, 60, lambda: now, key=KEY).tidy(wait=True, forget=True)
+
+    for day in ("2026-09-01", "2026-10-06"):
+        journal.append([line(day, f"{day}T10:00:00Z")])
+        with journal._turn:
+            journal._retire()
+        journal.yard.tidy(wait=True)
+        tidied("2026-10-05" if day < "2026-10" else "2026-11-02")
+    journal.close()
+    assert ids(store, "2026-01-01", "2026-12-31") == ["2026-10-06"]
+    assert audited(store) == (2, [], [])
 
 
 @pytest.mark.parametrize("rooms", [1, 2])
