@@ -34,7 +34,7 @@ class Limit:
 
 UNPACKED = Limit("ROUNDS_UNPACKED", "10 GB")  # of a table, on disk
 CELL = Limit("ROUNDS_CELL", "1 MB")  # of one value of a table
-PART = Limit("ROUNDS_PART", "500 MB")  # of one part of a journal, in memory
+PART = Limit("ROUNDS_PART", "200 MB")  # of one part of a journal, in memory
 OBJECT = Limit("ROUNDS_OBJECT", "100 MB")  # of one object of the store that is read into memory
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from rounds import log
 from rounds.errors import Refused, RoundsError
 from rounds.journal import LEDGER, key_note, same_key
 from rounds.store import Store
@@ -195,14 +196,19 @@ class Journal:
             self.yard.tidy(wait=ending, full=self._full, forget=forget)
             self._forget = time.monotonic() + FORGET if forget else self._forget
             self._say("")
-        except (RoundsError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, the thread that ships must not end
             self._rest = time.monotonic() + REST
-            self._say(str(error) if isinstance(error, RoundsError) else f"{self.yard.folder}: {error.strerror}")
+            self._say(self._reason(error))
         if self._full:  # nobody may ask again while it is said to be full, so look for room
             with suppress(OSError):
                 put(self.yard.folder / ".room", bytes(MEGABYTE))
                 (self.yard.folder / ".room").unlink()
                 self._full = False
+
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, RoundsError):
+            return str(error)
+        return f"{self.yard.folder}: {error.strerror}" if isinstance(error, OSError) else log.withheld(error)
 
     def _asks(self, begins: bool) -> None:
         self._asked = time.monotonic() if begins else math.inf
