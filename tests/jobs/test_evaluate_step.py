@@ -22,10 +22,10 @@ from tests.jobs.appointments import Case, case
 NOTHING = Ingredients(code={}, knobs={}, packages={}, inputs={}, also={})
 
 
-def done(step: str, write: Writer, store: Store) -> Manifest:
+def done(step: str, write: Writer, store: Store, **facts: str) -> Manifest:
     kept, at = write.keep(store, "noshow", "here", step, refused=False)
     came = Circumstances(why=(), same_as=None, read=NOTHING, places=at, started="", seconds=0.0, machine="", python="")
-    content = Content(verdict="done", files=kept, facts={})
+    content = Content(verdict="done", files=kept, facts=facts)
     return Manifest(problem="noshow", run="here", step=step, content=content, circumstances=came)
 
 
@@ -36,17 +36,26 @@ def reader(tmp_path: Path) -> Reader:
     for step in ("validate", "features", "train"):
         write = Writer(tmp_path / step)
         write.scratch.mkdir()
+        facts = {}
         if step == "train":
-            small.fit(small.features()).save(write)
+            fitted = small.fit(small.features())
+            fitted.save(write)
+            facts["bundle"] = fitted.digest
         else:
             write.table(small.typed if step == "validate" else small.features())
-        inputs[step] = done(step, write, store)
+        inputs[step] = done(step, write, store, **facts)
     return Reader("noshow", "here", store, tmp_path, inputs, {})
 
 
 def out(tmp_path: Path) -> Writer:
     (tmp_path / "evaluate").mkdir()
     return Writer(tmp_path / "evaluate")
+
+
+def test_another_bundle_than_train_named_is_refused(reader: Reader, tmp_path: Path) -> None:
+    reader.inputs["train"].content.facts["bundle"] = "0" * 64
+    with pytest.raises(Refused, match="is not the one that 'train' signed"):
+        evaluate.main.main(reader, out(tmp_path), case().knobs())
 
 
 def test_it_writes_figures_scores_and_a_page(reader: Reader, tmp_path: Path) -> None:
