@@ -128,6 +128,7 @@ def test_mlflow_refuses_who_has_no_password_and_the_service_may_only_read(system
     assert mlflow(system, "serving", serving, models) == 200
     assert mlflow(system, "serving", serving, make, {"name": "planted"}) == 403
     assert mlflow(system, "serving", serving, "experiments/create", {"name": "planted"}) == 403
+    assert mlflow(system, "serving", serving, "runs/search", {"experiment_ids": []}) == 200, "it reads by POST"
     steps = system.secret("scheduler", "MLFLOW_TRACKING_PASSWORD")
     assert mlflow(system, "steps", steps, "users/create", {"username": "planted", "password": "long-enough-1"}) == 403
     admin = system.settings["MLFLOW_TRACKING_PASSWORD"]

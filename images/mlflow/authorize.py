@@ -11,12 +11,14 @@ from werkzeug.datastructures import Authorization
 
 READERS = {"serving"}
 READS = {"GET", "HEAD", "OPTIONS"}
+SEARCH = "/search"  # how the paths end that read by POST
 
 
 def authenticate() -> Authorization | Response:
     authorization = authenticate_request_basic_auth()
     if isinstance(authorization, Response):
         return authorization
-    if authorization.username in READERS and request.method not in READS:
+    reads = request.method in READS or request.path.endswith(SEARCH)
+    if authorization.username in READERS and not reads:
         return make_response(f"The user '{authorization.username}' may only read.", 403)
     return authorization
