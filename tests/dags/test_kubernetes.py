@@ -204,9 +204,15 @@ def test_settings_that_cannot_work_are_refused_by_name(
 
 def test_without_its_secret_a_step_fails_at_once(scratch: Scratch, place: Namespace) -> None:
     probe(scratch, "well")
-    done = scratch.runs("probe", **place.settings(secret="nobody-made-it"))
+    kept = json.loads(place.kubectl("get", "secret", "rounds-step", "-o", "json"))["data"]
+    place.kubectl("delete", "secret", "rounds-step")
+    try:
+        done = scratch.runs("probe", **place.settings())
+    finally:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "rounds-step"}, "data": kept}
+        place.kubectl("create", "-f", "-", given=json.dumps(secret))
     assert scratch.tasks() == {"well": ("failed", 1)}, done.stdout
-    assert 'secret \\"nobody-made-it\\" not found' in done.stdout
+    assert 'secret \\"rounds-step\\" not found' in done.stdout
     assert place.pods() == []
 
 
