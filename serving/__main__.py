@@ -137,7 +137,12 @@ def main() -> int:
         timeout_keep_alive=IDLE,
         timeout_graceful_shutdown=int(settings.seconds) + 1,
     )
-    Server(config, app.state).run()
+    try:
+        Server(config, app.state).run()
+    except SystemExit:  # how uvicorn ends where the start fails
+        if app.state.refusal is None:
+            raise
+        return app.state.refusal.exit_code
     return 0
 
 

@@ -33,6 +33,7 @@ def create_app(settings: Settings) -> Gate:
             state.start()
         except RoundsError as error:
             log.fail(str(error))
+            state.refusal = error
             raise
         yield
         state.stop()

@@ -77,6 +77,7 @@ class State:
         self.live: Live | None = None
         self.card = (problems.HERE / settings.problem / "README.md").read_text(encoding="utf-8")
         self.draining = False
+        self.refusal: RoundsError | None = None  # why it did not start
         self.started = time.monotonic()
         self.begun, self.scraped = time.time(), 0.0  # when it was made, and last asked for its metrics
         self.airflow = settings.airflow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -27,12 +27,12 @@ def service(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def test_an_answer_that_is_never_read_is_given_up(service: Service) -> None:
-    deaf = [_connected(service) for _ in range(2)]
-    for each in deaf:
-        each.sendall(_predict(60_000))  # its answer is larger than what the kernel keeps for a caller
-    until(lambda: _sockets(service) > 0)
-    until(lambda: _sockets(service) == 0)
-    assert [_rest(each) for each in deaf] == [False] * 2
+    with _connected(service) as first, _connected(service) as second:
+        for each in (first, second):
+            each.sendall(_predict(60_000))  # its answer is larger than what the kernel keeps for a caller
+        until(lambda: _sockets(service) > 0)
+        until(lambda: _sockets(service) == 0)
+        assert (_rest(first), _rest(second)) == (False, False)
     assert service.predict(ONE).status == 200
 
 
@@ -47,11 +47,12 @@ def test_many_answers_that_are_never_read_are_given_up(service: Service) -> None
 
 def test_requests_ahead_of_their_answers_cost_little(service: Service) -> None:
     idle = memory(service)
-    ahead = [_connected(service) for _ in range(20)]
-    for each in ahead:
-        with suppress(OSError):
-            each.sendall(b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20_000)
-    until(lambda: _sockets(service) == 0)
+    with ExitStack() as stack:
+        for _ in range(20):
+            ahead = stack.enter_context(_connected(service))
+            with suppress(OSError):
+                ahead.sendall(b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n" * 20_000)
+        until(lambda: _sockets(service) == 0)
     assert memory(service) < idle + 64_000
     assert "crashed" not in service.out.read_text(encoding="utf-8")
 
