@@ -14,7 +14,6 @@ from jobs.judging.curves import curves, roc
 from jobs.judging.exam import Exam
 from jobs.judging.gates import Verdict
 from jobs.judging.importance import importance
-from jobs.judging.rounding import rounded
 from jobs.judging.rows import Rows, assemble, described
 from jobs.report.page import page
 from jobs.sentinel import watch
@@ -30,6 +29,7 @@ from rounds.knobs import Column, Outcome, Split, When
 from rounds.manifest import Facts
 from rounds.metrics import Operation, tally
 from rounds.modelling import Evaluate
+from rounds.rounding import rounded
 from rounds.step import step
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from jobs.judging.rounding import rounded
 from jobs.watching import evidently, performance, saying
 from jobs.watching.champion import Champion, champion, features
 from jobs.watching.drift import Window, compare
@@ -15,6 +14,7 @@ from jobs.watching.predictions import Predictions, assemble
 from rounds.files import Reader, Writer
 from rounds.manifest import Facts
 from rounds.modelling import Evaluate, Register
+from rounds.rounding import rounded
 from rounds.step import step
 from rounds.watched import Collect, Monitor
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jobs.judging.rounding import rounded
 from rounds.bootstrap import tallies
 from rounds.intervals import NORMAL
 from rounds.manifest import Facts
 from rounds.metrics import METRICS, Operation, tally
 from rounds.modelling import LESS_IS_BETTER, Register
+from rounds.rounding import rounded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

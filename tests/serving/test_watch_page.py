@@ -23,7 +23,7 @@ def service(clinic: Clinic, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     login = {"AIRFLOW_USER": "watch", "AIRFLOW_PASSWORD": PASSWORD}
     with Orchestrator().serving() as url, own.serving(AIRFLOW_URL=url, **login) as found:
         published(open_store(own.checkout.store.as_uri()), found.ready().ask("/version").json["bundle"])
-        found.until("/ops/drift", lambda answer: answer.json["seen"] == "enough")
+        found.until("/ops/summary", lambda answer: answer.json["check"]["verdict"] == "warn")  # published last
         found.until("/ops/health", lambda answer: answer.json["well"])
         found.predict(ONE, {**ONE, "age": 30})
         yield found
