@@ -11,7 +11,7 @@ from jobs.collecting import incoming, predictions
 from jobs.collecting.predictions import INPUT, Journaled, Windows
 from jobs.sources import SOURCES, chosen
 from rounds import journal, log, manifest, outcomes
-from rounds.audit import audit
+from rounds.audit import audit, write_report
 from rounds.errors import Refused
 from rounds.files import Reader, Writer
 from rounds.knobs import Column, Outcome, When
@@ -136,6 +136,9 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     table, counts = joined(found, said, predictions.older(own, how, windows), knobs)
     write.table(table, "predictions.parquet")
     whole, faults = evidence(own, told)
+    if own.key:
+        report = {**whole, "at": now.isoformat(timespec="seconds"), "first": next(iter(faults), "")}
+        write_report(read.store, read.problem, own.key, report)
     trouble = list(dict.fromkeys([*faults, *trouble, *more]))
     for each in trouble:
         log.say(each)

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain, islice, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from rounds import evidence
 from rounds.evidence import Altered, Before, Header, located
 from rounds.recorded import PACKED, Ledger
+from rounds.store import Store
 
 READERS = 16
 LATE = 1.0  # seconds after which the head of an instance is looked for once more
@@ -54,6 +56,27 @@ def audit(ledger: Ledger) -> Audit:
     _read_misplaced(ledger, shown, heads)
     altered += [*ledger.altered.values(), *_broken(ledger, heads)]
     return Audit(sum(head.number for head in heads.values() if head), missing, list(dict.fromkeys(altered)))
+
+
+def report_place(problem: str) -> str:
+    return f"{problem}/.chains/audit.json"
+
+
+def write_report(store: Store, problem: str, key: bytes, report: Mapping[str, Any]) -> None:
+    """Sign what an audit of the ledgers found, so that whoever can write to the store cannot change it unseen."""
+    store.write(report_place(problem), evidence.sign({**report, "problem": problem}, "audit", key))
+
+
+def read_report(store: Store, problem: str, key: bytes) -> dict[str, Any] | None:
+    """What the last audit found; None where none was made."""
+    path = report_place(problem)
+    raw = store.read(path)
+    if raw is None:
+        return None
+    report = evidence.open_signed(raw, path, "audit", key)
+    if report["problem"] != problem:
+        raise Altered(f"{path} is altered: it is the report of problem {report['problem']}.")
+    return report
 
 
 def _listed(ledger: Ledger) -> tuple[dict[str, dict[int, str]], list[str]]:

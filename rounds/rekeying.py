@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from rounds import evidence, outcomes
+from rounds.audit import read_report, write_report
 from rounds.errors import Refused
 from rounds.evidence import ERASED, Altered, Before, Header, Opened, key_id, located
 from rounds.journal import LEDGER, key_note, key_place, keyed
@@ -101,6 +103,9 @@ def rekey(change: Change) -> int:
     for before, after in ledgers:
         _verify(before, after)
     written = sum(_ledger(before, after, change) for before, after in ledgers)
+    with suppress(Altered):  # a run before this one signed it anew
+        if report := read_report(change.store, change.problem, change.old):
+            write_report(change.store, change.problem, change.new, report)
     change.store.write(key_place(change.problem), key_note(change.new))
     return written
 

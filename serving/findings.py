@@ -68,8 +68,9 @@ def _watched(seen: Seen) -> Iterator[Any]:
     yield from _performance((monitor or {}).get("performance") or {})
     counts = (collect or {}).get("outcomes") or {}
     yield _many("rounds_outcomes_collected", "Outcomes of the last collect", "kind", counts, OUTCOMES)
-    whole = (collect or {}).get("evidence") or {}
-    yield _many("rounds_journal_faults", "What collect found missing or altered in the ledgers", "kind", whole, FAULTS)
+    whole = seen.audit or {}
+    faults = {"altered": 1} if seen.forged else whole
+    yield _many("rounds_journal_faults", "What collect found missing or altered in the ledgers", "kind", faults, FAULTS)
     if "parts" in whole:
         yield _one("rounds_journal_parts", "Parts of the ledgers that their heads name; it never falls", whole["parts"])
     windows = (monitor or {}).get("windows") or []

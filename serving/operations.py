@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from rounds.knobs import Problem as Knobs
@@ -80,15 +81,13 @@ def model(state: State) -> Facts:
 def predictions(state: State, limit: int = FEW) -> Facts:
     """What this process answered, by day and version, the newest one by one, and what the last collect found of all."""
     found = state.watching.seen.facts("collect")
-    kept = (
-        *("to", "first", "predictions", "appointments", "by_version", "rows_per_window", "outcomes", "trouble"),
-        "evidence",
-    )
+    kept = ("to", "first", "predictions", "appointments", "by_version", "rows_per_window", "outcomes", "trouble")
     return {
         "since": moment(state.begun),
         "days": state.metrics.days(),
         "newest": state.newest.predictions(limit),
         "collected": None if found is None else {name: found.get(name) for name in kept},
+        "audit": state.watching.seen.audit,
         "says": [] if found else ["No journal was collected yet; the counts are of this process alone."],
     }
 
@@ -177,11 +176,14 @@ def _blind(state: State, step: str, never: str) -> Sequence[str]:
 def _evidence(state: State) -> str:
     """What is missing or altered in the ledgers, as this instance and the last collect saw it."""
     lacking = [*state.journal.lacking, *state.outcomes.lacking]
-    found = state.watching.seen.facts("collect") or {}
-    whole = found.get("evidence") or {}
-    count = whole.get("missing", 0) + whole.get("altered", 0)
-    if count:
-        lacking.append(f"collect found {count} faults; the first: {next(iter(found.get('trouble') or ()), '')}")
+    seen = state.watching.seen
+    report = seen.audit or {"missing": 0, "altered": 0, "at": ""}
+    if count := report["missing"] + report["altered"]:
+        lacking.append(f"collect found {count} faults; the first: {report['first']}")
+    if seen.forged:
+        lacking.append(seen.forged)
+    elif report["at"] and time.time() - datetime.fromisoformat(report["at"]).timestamp() > STALE:
+        lacking.append(f"collect verified the ledgers at {report['at']}, and not since")
     more = [f"and {len(lacking) - LACKING} more"] if len(lacking) > LACKING else []
     return ". ".join([*lacking[:LACKING], *more])
 

@@ -83,7 +83,7 @@ class State:
         self.airflow = settings.airflow
         asked = {"journal": self.journal.evidence, "outcomes": self.outcomes.evidence}
         asked |= {"airflow": self.airflow.health} if self.airflow else {}
-        self.watching = Watching(self.store, settings.problem, RARELY * settings.watch, asked)
+        self.watching = Watching(self.store, settings.problem, self.key, RARELY * settings.watch, asked)
         self.metrics.registry.register(Findings(self.watching, self._made))
         self._stop, self._seen = threading.Event(), threading.Event()
         # Each has a thread to itself: a registry that hangs does not keep the histories from being renewed.

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
-from rounds import log, manifest, places, retrains
+from rounds import audit, log, manifest, places, retrains
 from rounds.errors import RoundsError, StoreError
+from rounds.evidence import Altered
 from rounds.manifest import Facts, Manifest
 from rounds.store import Store
 from serving.patience import silence
@@ -29,6 +30,8 @@ class Seen:
 
     steps: Mapping[str, Manifest] = field(default_factory=lambda: MappingProxyType({}))
     retrains: tuple[Facts, ...] = ()  # the last that were asked for, newest first
+    audit: Facts | None = None  # what collect found when it last verified the ledgers
+    forged: str = ""  # why that is not believed
     at: float = 0.0  # when the store last told all of it; 0 is never
     trouble: str = "not looked yet"
 
@@ -44,8 +47,10 @@ class Seen:
 class Watching:
     """Looks every so many seconds; also whether those who are `asked` answer, such as Airflow."""
 
-    def __init__(self, store: Store, problem: str, every: float, asked: Mapping[str, Callable[[], str]]) -> None:
-        self.store, self.problem = store, problem
+    def __init__(
+        self, store: Store, problem: str, key: bytes, every: float, asked: Mapping[str, Callable[[], str]]
+    ) -> None:
+        self.store, self.problem, self._key = store, problem, key
         self._seen, self._begun = Seen(), math.inf
         self.trouble: dict[str, str] = dict.fromkeys(asked, "not asked yet")
         self._every, self._others = every, asked
@@ -96,7 +101,9 @@ class Watching:
         try:
             steps, trouble = self._steps()
             asked, unread = self._retrains()
-            self._seen = Seen(MappingProxyType(steps), asked, time.time(), " ".join(filter(None, [trouble, unread])))
+            whole, forged = self._audit(steps.get("collect"))
+            trouble = " ".join(filter(None, [trouble, unread]))
+            self._seen = Seen(MappingProxyType(steps), asked, whole, forged, time.time(), trouble)
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the looking
             self._say("the store", before.trouble, text := _told(error))
             self._seen = replace(before, trouble=text)
@@ -126,6 +133,16 @@ class Watching:
             return self._seen.retrains, str(error)
         told = ({**ask.model_dump(mode="json"), "state": how} for ask, how in zip(made, states, strict=True))
         return tuple(told), ""
+
+    def _audit(self, collect: Manifest | None) -> tuple[Facts | None, str]:
+        """The signed report of the last audit; and why it cannot be believed, or that it is gone."""
+        try:
+            report = audit.read_report(self.store, self.problem, self._key)
+        except Altered as error:
+            return None, str(error)
+        if report is None and collect is not None and collect.content.facts.get("predictions"):
+            return None, f"{audit.report_place(self.problem)} is gone: collect writes there what it verified"
+        return report, ""
 
     def _watch(self) -> None:
         while not self._ends.is_set():

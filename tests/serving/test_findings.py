@@ -14,13 +14,14 @@ from rounds.retrains import Ask
 from serving.findings import Findings
 from serving.watching import Watching
 from tests.rounds.shelf import Shelf
+from tests.serving.running import KEY
 
 AT = datetime(2026, 11, 21, 5, tzinfo=UTC)
 NAME = "rounds_retrain_state"
 
 
 def counted(shelf: Shelf) -> CollectorRegistry:
-    watching = Watching(shelf.store, "noshow", 1.0, {})
+    watching = Watching(shelf.store, "noshow", KEY.encode(), 1.0, {})
     watching.look()
     found = CollectorRegistry()
     found.register(Findings(watching, lambda: None))

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from rounds import retrains
+from rounds.audit import report_place
 from rounds.store import Store, open_store
 from serving.keys import main as keys
 from serving.operations import NEVER, READ
 from tests.serving.running import ONE, Clinic, Service
-from tests.serving.watched import NOW, PAGE, monitored, publish, published
+from tests.serving.watched import NOW, PAGE, monitored, publish, published, report
 
 TELLS = sorted({*READ, "/ops/health"} - {"/ops/report", "/ops/report/evidently"})
 
@@ -168,6 +169,33 @@ def test_what_is_altered_nonsense_or_of_another_model_is_said_to_be(own: Clinic,
         service.seen("/ops/drift", lambda found: found["seen"] == "little")
         counted = service.metrics()
         assert counted["rounds_watch_readable"] == 0 and "rounds_journal_full" in counted
+
+
+@pytest.mark.data_safety
+def test_what_collect_verified_is_believed_only_with_its_signature(own: Clinic, store: Store) -> None:
+    path = report_place("noshow")
+    with own.serving() as service:
+        published(store, bundle(service.ready()))
+
+        def told(word: str) -> str:
+            found = service.seen("/ops/health", lambda found: word in found["parts"]["evidence"])
+            return str(found["parts"]["evidence"])
+
+        service.seen("/ops/health", lambda found: found["well"])
+        report(store, missing=1, altered=1, first="part 3 of the journal is missing from the store")
+        assert told("2 faults") == "collect found 2 faults; the first: part 3 of the journal is missing from the store"
+        raw = store.read(path) or b""
+        store.write(path, raw.replace(b'"missing":1', b'"missing":0').replace(b'"altered":1', b'"altered":0'))
+        assert told("is altered").startswith(f"{path} is altered: it is not what was written there with the key")
+        assert service.metrics()['rounds_journal_faults{kind="altered"}'] == 1
+        report(store, key="another secret of the clinic that is long enough")
+        told("is altered")
+        store.delete([path])
+        assert told("is gone") == f"{path} is gone: collect writes there what it verified"
+        report(store, at=(NOW - timedelta(days=3)).isoformat())
+        assert "and not since" in told("collect verified")
+        report(store)
+        service.seen("/ops/health", lambda found: found["well"])
 
 
 def test_a_watch_that_stopped_is_not_well(own: Clinic, store: Store) -> None:

@@ -49,6 +49,7 @@ def kept(folder: Path, store: Store) -> list[dict[str, Any]]:
     about = {"entry": "e", "at": told(0)["at"], "format": 1, "key": key_id(KEY)}
     outcomes.append([{**about, "id": None, "appointment": keyed(NAMES[2], KEY)}])
     outcomes.close()
+    audit.write_report(store, "noshow", KEY, {"parts": 7})
     return records
 
 
@@ -72,6 +73,7 @@ def right(store: Store, kept: list[dict[str, Any]]) -> None:
     told, whole = read(store, "outcomes")
     assert (whole.missing, whole.altered) == ([], [])
     assert [each["appointment"] for each in told] == [keyed(NAMES[2], NEW)]
+    assert (audit.read_report(store, "noshow", NEW) or {})["parts"] == 7
     same_key(store.read(key_place("noshow")), store.url, NEW)
 
 
