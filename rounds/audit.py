@@ -63,7 +63,7 @@ def report_place(problem: str) -> str:
 
 
 def write_report(store: Store, problem: str, key: bytes, report: Mapping[str, Any]) -> None:
-    """Sign what an audit of the ledgers found, so that whoever can write to the store cannot change it unseen."""
+    """Sign what an audit of the ledgers found: a change of it in the store is then seen."""
     store.write(report_place(problem), evidence.sign({**report, "problem": problem}, "audit", key))
 
 

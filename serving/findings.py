@@ -71,8 +71,10 @@ def _watched(seen: Seen) -> Iterator[Any]:
     whole = seen.audit or {}
     faults = {"altered": 1} if seen.forged else whole
     yield _many("rounds_journal_faults", "What collect found missing or altered in the ledgers", "kind", faults, FAULTS)
-    if "parts" in whole:
+    if whole:
         yield _one("rounds_journal_parts", "Parts of the ledgers that their heads name; it never falls", whole["parts"])
+        at = datetime.fromisoformat(whole["at"]).timestamp()
+        yield _one("rounds_journal_audited_timestamp_seconds", "When collect last verified the ledgers", at)
     windows = (monitor or {}).get("windows") or []
     rows = {str(each["window"]): each["rows"] for each in windows}
     yield _many("rounds_window_rows", "Predictions in each window, 0 the newest", "window", rows, rows)

@@ -64,6 +64,11 @@ def step(name: str, hours: float) -> dict[str, str]:
     return always("rounds_step_last_success_timestamp_seconds", NOW - hours * 3600, f'step="{name}"')
 
 
+def audited(days: float) -> dict[str, str]:
+    """Collect last verified the ledgers so many days before that moment."""
+    return always("rounds_journal_audited_timestamp_seconds", NOW - days * 86400)
+
+
 def drift(word: str, matters: float) -> list[dict[str, str]]:
     others = {"drift", "none"} - {word}
     return [*verdict("rounds_drift_verdict", word, *others), always("rounds_drift_matters", matters, 'feature="age"')]
@@ -92,10 +97,13 @@ WORLDS: dict[str, tuple[list[list[dict[str, str]]], list[list[dict[str, str]]]]]
             [always("rounds_journal_faults", 2, 'kind="altered"')],
             [always("rounds_journal_lacking", 1)],
             [series("rounds_journal_parts", "40+0x60 39+0x59")],
+            [audited(days=3), step("collect", 1)],
         ],
         [
             [always("rounds_journal_faults", 0, 'kind="missing"'), always("rounds_journal_lacking", 0)],
             [series("rounds_journal_parts", "40+1x120")],
+            [audited(days=1), step("collect", 1)],
+            [audited(days=3), step("collect", 71)],
         ],
     ),
     "RegistryDown": ([[always("rounds_registry_up", 0)]], [[always("rounds_registry_up", 1)]]),

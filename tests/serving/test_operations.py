@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -177,23 +178,28 @@ def test_what_collect_verified_is_believed_only_with_its_signature(own: Clinic, 
     with own.serving() as service:
         published(store, bundle(service.ready()))
 
-        def told(word: str) -> str:
-            found = service.seen("/ops/health", lambda found: word in found["parts"]["evidence"])
-            return str(found["parts"]["evidence"])
+        def sentence(word: str) -> str:
+            """What health says of the evidence, once this word is in it."""
+            health = service.seen("/ops/health", lambda health: word in health["parts"]["evidence"])
+            return str(health["parts"]["evidence"])
 
         service.seen("/ops/health", lambda found: found["well"])
         report(store, missing=1, altered=1, first="part 3 of the journal is missing from the store")
-        assert told("2 faults") == "collect found 2 faults; the first: part 3 of the journal is missing from the store"
+        assert (
+            sentence("2 faults") == "collect found 2 faults; the first: part 3 of the journal is missing from the store"
+        )
         raw = store.read(path) or b""
         store.write(path, raw.replace(b'"missing":1', b'"missing":0').replace(b'"altered":1', b'"altered":0'))
-        assert told("is altered").startswith(f"{path} is altered: it is not what was written there with the key")
+        assert sentence("is altered").startswith(f"{path} is altered: it is not what was written there with the key")
         assert service.metrics()['rounds_journal_faults{kind="altered"}'] == 1
         report(store, key="another secret of the clinic that is long enough")
-        told("is altered")
+        sentence("is altered")
         store.delete([path])
-        assert told("is gone") == f"{path} is gone: collect writes there what it verified"
+        assert sentence("is gone") == f"{path} is gone: collect writes there what it verified"
         report(store, at=(NOW - timedelta(days=3)).isoformat())
-        assert "and not since" in told("collect verified")
+        assert "and not since" in sentence("collect verified")
+        age = time.time() - service.metrics()["rounds_journal_audited_timestamp_seconds"]
+        assert age > 2 * 86400
         report(store)
         service.seen("/ops/health", lambda found: found["well"])
 
