@@ -15,10 +15,11 @@ from jobs.checks.page import render
 from jobs.checks.profile import Profile, profile
 from jobs.checks.questions import Questions, questions
 from jobs.checks.report import Checked, broken, refusals, report, unread, warnings
+from jobs.checks.restated import restatements
 from rounds import places
 from rounds.errors import Refused, RoundsError
 from rounds.files import Reader, Writer
-from rounds.knobs import Column, Outcome, Validate
+from rounds.knobs import Column, Outcome, Validate, When
 from rounds.manifest import Facts
 from rounds.parquet import sink
 from rounds.step import step
@@ -29,9 +30,25 @@ class Knobs:
     columns: dict[str, Column]
     outcome: Outcome
     checks: Validate
+    who: str
+    when: When
+
+    @property
+    def row_key(self) -> list[str]:
+        """The columns that name a row in another run's table too."""
+        unique = [name for name, column in self.columns.items() if column.unique]
+        return list(dict.fromkeys([*unique, self.who, self.when.booked, *([] if unique else [self.when.happens])]))
 
 
-def check(raw: pl.LazyFrame, asked: Questions, last: Profile | None, folder: Path) -> Checked:
+@dataclass(frozen=True)
+class Last:
+    """What the last good run on such a table left; `table` is None where it was pruned."""
+
+    profile: Profile
+    table: Path | None
+
+
+def check(raw: pl.LazyFrame, asked: Questions, last: Last | None, key: list[str], folder: Path) -> Checked:
     """Ask a raw table everything; leaves `good.parquet` and `bad.parquet` in the folder."""
     marked_path, good, bad = (folder / f"{name}.parquet" for name in ("marked", "good", "bad"))
     sink(rows.mark(rows.decode(raw, asked), asked), marked_path)
@@ -42,7 +59,12 @@ def check(raw: pl.LazyFrame, asked: Questions, last: Profile | None, folder: Pat
     _none_lost(counts, good, bad)
     found = profile(pl.scan_parquet(good, glob=False), asked.columns, asked.outcome.column)
     agreement = ask_again(raw, counts.rows, asked) if counts.rows else None
-    return Checked(counts, found, whole.judge(asked.whole, found, last), agreement, rows.first_rows(bad))
+    changes = None
+    if last is not None and last.table is not None:
+        earlier, now = (pl.scan_parquet(path, glob=False) for path in (last.table, good))
+        changes = restatements(earlier, now, asked.columns, key, asked.outcome.column)
+    verdicts = whole.judge(asked.whole, found, last.profile if last else None, changes)
+    return Checked(counts, found, verdicts, agreement, rows.first_rows(bad))
 
 
 def _none_lost(counts: rows.Counts, good: Path, bad: Path) -> None:
@@ -57,32 +79,37 @@ def sorts(read: Reader) -> tuple[str, str]:
     return str(read.facts("ingest")["table"]), f"input-{table.sha256}"
 
 
-def last_good(read: Reader, _: Knobs) -> tuple[Facts, Path | None]:
-    """The profile of the last good run on such a table; for a table that was validated before, the one used then."""
+def last_good(read: Reader, _: Knobs) -> tuple[Facts, Last | None]:
+    """The last good run on such a table; for a table that was validated before, the one used then."""
     sort, same = (places.last_path(read.problem, "validate", of) for of in sorts(read))
     if before := places.read(read.store, same):
         known = before.circumstances.read.also.get("last_good")
     elif last := places.read(read.store, sort):
-        kept = last.content.files["profile.json"]
-        known = {"profile": kept.sha256, "place": last.circumstances.places["profile.json"]}
+        known = {
+            name: {"sha256": last.content.files[name].sha256, "place": last.circumstances.places[name]}
+            for name in ("profile.json", "table.parquet")
+        }
     else:
         known = None
-    # A profile that was pruned or altered is none: the run goes on without it, and its report says so.
-    if known is None or read.store.digest(known["place"]) != known["profile"]:
+    # What was pruned or altered is none: the run goes on without it, and its report says so.
+    known = {name: file for name, file in (known or {}).items() if read.store.digest(file["place"]) == file["sha256"]}
+    if "profile.json" not in known:
         return {}, None
-    local = read.scratch / "last-profile.json"
-    read.store.download(known["place"], local)
-    return {"last_good": known}, local
+    local = {name: read.scratch / f"last-{name}" for name in known}
+    for name, file in known.items():
+        read.store.download(file["place"], local[name])
+    profile = json.loads(local["profile.json"].read_text(encoding="utf-8"))
+    return {"last_good": known}, Last(profile, local.get("table.parquet"))
 
 
-def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, last: Profile | None, write: Writer) -> Facts:
+def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, last: Last | None, write: Writer) -> Facts:
     """Write the good rows, the bad ones and what was found; raises Refused where that stops the run."""
     header = match(raw.collect_schema().names(), knobs.columns)
     if header.faults:
         _tell(write, unread(problem, header, knobs.columns))
         raise Refused(". ".join(header.faults) + ".", {"faults": len(header.faults)})
     asked = questions(knobs.columns, knobs.outcome, knobs.checks, header.names)
-    checked = check(raw, asked, last, write.scratch)
+    checked = check(raw, asked, last, knobs.row_key, write.scratch)
 
     budget = knobs.checks.quarantine.at_most
     _tell(write, report(problem, header, asked, checked, budget))
@@ -104,8 +131,7 @@ def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, last: Profile | None,
 
 @step(reads=("ingest",), knobs=Knobs, also=last_good, sorts=sorts)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
-    last = json.loads(read.also.read_text(encoding="utf-8")) if read.also else None
-    return examine(read.table("ingest"), read.problem, knobs, last, write)
+    return examine(read.table("ingest"), read.problem, knobs, read.also, write)
 
 
 def _tell(write: Writer, found: Facts) -> None:

@@ -79,7 +79,7 @@ class Rule(Knobs):
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     column: str | None = None
-    table: Literal["rows", "outcome_rate", "constant", "vanished", "drift"] | None = None
+    table: Literal["rows", "outcome_rate", "constant", "vanished", "drift", "restated"] | None = None
     at_least: Bound | None = None
     at_most: Bound | None = None
     between: Bounds | None = None
@@ -105,6 +105,8 @@ class Rule(Knobs):
             raise ValueError("a check of each row sends rows to quarantine; leave action out")
         if self.table == "drift" and self.at_most is None:
             raise ValueError("table: drift wants at_most, the largest population stability index that is let pass")
+        if self.table == "restated" and self.at_most is None:
+            raise ValueError("table: restated wants at_most, the largest share of changed rows that is let pass")
         return self
 
     def misfit(self, columns: Mapping[str, Column]) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.checks.profile import Finding, Profile, compare
+from jobs.checks.restated import Restatement
 from rounds.rules import Check
 
 
@@ -22,10 +23,17 @@ class Verdict:
         return f"{self.check.id}: {self.found}; want {self.check.wanted}"
 
 
-def judge(checks: Sequence[Check], profile: Profile, last: Profile | None) -> list[Verdict]:
+def judge(
+    checks: Sequence[Check], profile: Profile, last: Profile | None, restated: Sequence[Restatement] | None
+) -> list[Verdict]:
     """A verdict on each rule of the whole table."""
     findings = None if last is None else compare(profile, last)
-    return [Verdict(check, *JUDGES[check.kind](check, profile, findings)) for check in checks]
+    return [
+        Verdict(check, *_restated(check, restated))
+        if check.kind == "restated"
+        else Verdict(check, *JUDGES[check.kind](check, profile, findings))
+        for check in checks
+    ]
 
 
 Found = tuple[str, bool | None]
@@ -61,6 +69,14 @@ def _against_last(kinds: set[str]) -> Callable[[Check, Profile, Sequence[Finding
         return ("; ".join(f"{one.column}: {one.text}" for one in far) or "nothing moved"), not far
 
     return judged
+
+
+def _restated(check: Check, restated: Sequence[Restatement] | None) -> Found:
+    """A change that goes with the outcome is one too many, however few rows it is in."""
+    if restated is None:
+        return "there is no table of a last good run to compare with", None
+    wrong = [each for each in restated if each.with_outcome or not _inside(each.share, check)]
+    return "; ".join(each.sentence for each in wrong) or "no column was changed", not wrong
 
 
 JUDGES: Mapping[str, Callable[[Check, Profile, Sequence[Finding] | None], Found]] = {

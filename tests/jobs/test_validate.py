@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ import problems
 from jobs.checks import rows
 from jobs.checks.header import match
 from jobs.checks.questions import questions
-from jobs.validate import Knobs, examine
+from jobs.validate import Knobs, Last, examine
 from problems.noshow.simulate import simulate
 from rounds.errors import Refused
 from rounds.files import Writer
 from rounds.settings import ROOT
 from tests.checkout import Checkout
-from tests.corpus.tables import AGE, CASES, DAY, ID, PLACE, ROWS, WHO, Case, cells, sound
+from tests.corpus.tables import AGE, CASES, DAY, ID, MISSED, PLACE, ROWS, WHO, Case, cells, sound
 from tests.warm import Warm
 
 # Great Expectations imports modules of a Python to come no more.
@@ -30,12 +31,27 @@ pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning"
 
 def knobs(**changed: Any) -> Knobs:
     described = problems.problem("noshow")
-    return Knobs(described.columns, described.outcome, described.checks.model_copy(update=changed))
+    checks = described.checks.model_copy(update=changed)
+    return Knobs(described.columns, described.outcome, checks, described.who, described.when)
 
 
-def validated(table: pl.DataFrame, folder: Path, wanted: Knobs | None = None, last: Any = None) -> dict[str, Any]:
+def validated(
+    table: pl.DataFrame, folder: Path, wanted: Knobs | None = None, last: Last | None = None
+) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
     return examine(table.lazy(), "noshow", wanted or knobs(), last, Writer(folder))
+
+
+def left(folder: Path) -> Last:
+    """What a run left for the next one to be held against."""
+    profile = json.loads((folder / "out" / "profile.json").read_text())
+    return Last(profile, folder / "out" / "table.parquet")
+
+
+def of_older_patients() -> pl.DataFrame:
+    """Other appointments, of people who are older."""
+    age = (pl.col(AGE).cast(pl.Int64) // 2 + 60).cast(pl.String).alias(AGE)
+    return sound().with_columns(age, (pl.lit("9") + pl.col(ID)).alias(ID))
 
 
 def written(folder: Path, name: str) -> pl.DataFrame:
@@ -117,7 +133,7 @@ def test_no_value_of_a_patient_is_told(tmp_path: Path) -> None:
 def test_one_bound_changes_verdict_quarantine_and_report_together(tmp_path: Path) -> None:
     described = problems.problem("noshow")
     strict = described.columns["age"].model_copy(update={"between": (18.0, 120.0)})
-    wanted = Knobs({**described.columns, "age": strict}, described.outcome, described.checks)
+    wanted = replace(knobs(), columns={**described.columns, "age": strict})
     young = sum(int(age) < 18 for age in sound()[AGE])
     with pytest.raises(Refused, match=f"age-between by {young}"):
         validated(sound(), tmp_path, wanted)
@@ -140,16 +156,16 @@ def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
 
 def test_what_moved_since_the_last_good_run_is_a_warning(tmp_path: Path) -> None:
     validated(sound(), tmp_path / "then")
-    last = json.loads((tmp_path / "then" / "out" / "profile.json").read_text())
+    last = left(tmp_path / "then")
     assert validated(sound(), tmp_path / "same", last=last)["warnings"] == []
-    older = sound().with_columns((pl.col(AGE).cast(pl.Int64) // 2 + 60).cast(pl.String).alias(AGE))
+    older = of_older_patients()
     (warning,) = validated(older, tmp_path / "now", last=last)["warnings"]
     assert warning.startswith("drifted: age: its population stability index is ")
 
 
 def test_what_moved_refuses_where_the_rule_says_so(tmp_path: Path) -> None:
     validated(sound(), tmp_path / "then")
-    last = json.loads((tmp_path / "then" / "out" / "profile.json").read_text())
+    last = left(tmp_path / "then")
     rules = tuple(rule.model_copy(update={"action": "refuse"}) for rule in knobs().checks.rules)
     women = sound().with_columns(
         pl.when(pl.int_range(pl.len()) < 9).then(pl.lit("M")).otherwise(pl.lit("F")).alias("Gender")
@@ -160,7 +176,7 @@ def test_what_moved_refuses_where_the_rule_says_so(tmp_path: Path) -> None:
 
 def test_a_run_is_held_against_the_last_good_one(unchanged: Checkout, warm: Warm, tmp_path: Path) -> None:
     checkout = unchanged.at(tmp_path)
-    older = sound().with_columns((pl.col(AGE).cast(pl.Int64) // 2 + 60).cast(pl.String).alias(AGE))
+    older = of_older_patients()
     sound().write_csv(tmp_path / "then.csv")
     older.write_csv(tmp_path / "now.csv")
     told = {}
@@ -177,10 +193,23 @@ def test_a_run_is_held_against_the_last_good_one(unchanged: Checkout, warm: Warm
     assert checkout.content("validate", "c")["facts"]["warnings"] == []
 
 
+def test_a_column_that_changed_after_the_fact_is_refused(unchanged: Checkout, warm: Warm, tmp_path: Path) -> None:
+    checkout = unchanged.at(tmp_path)
+    sent = "SMS_received"
+    flagged = pl.when(pl.col(MISSED) == "Yes").then(pl.lit("1")).otherwise(sent).alias(sent)
+    sound().write_csv(tmp_path / "then.csv")
+    sound().with_columns(flagged).write_csv(tmp_path / "now.csv")
+    for run, code in (("then", 0), ("now", 2)):
+        assert warm.run(checkout, "ingest", run, SOURCE=str(tmp_path / f"{run}.csv")).code == 0
+        ended = warm.run(checkout, "validate", run)
+        assert ended.code == code, ended.text
+    assert "restated: reminded changed in" in ended.text and "the outcome is true in 100.0% of them" in ended.text
+
+
 def test_like_is_held_against_like(unchanged: Checkout, warm: Warm, tmp_path: Path) -> None:
     """A person's table is not held against a simulated one, and the demo is the same whatever ran between."""
     checkout = unchanged.at(tmp_path)
-    older = sound().with_columns((pl.col(AGE).cast(pl.Int64) // 2 + 60).cast(pl.String).alias(AGE))
+    older = of_older_patients()
     sound().write_csv(tmp_path / "then.csv")
     older.write_csv(tmp_path / "now.csv")
     sources = {"demo": "", "then": "then.csv", "again": "", "now": "now.csv", "journaled": "journal:", "third": ""}
@@ -197,7 +226,7 @@ def test_like_is_held_against_like(unchanged: Checkout, warm: Warm, tmp_path: Pa
 
 def test_a_table_is_the_same_wherever_it_lies(unchanged: Checkout, warm: Warm, tmp_path: Path) -> None:
     checkout = unchanged.at(tmp_path)
-    older = sound().with_columns((pl.col(AGE).cast(pl.Int64) // 2 + 60).cast(pl.String).alias(AGE))
+    older = of_older_patients()
     sound().write_csv(tmp_path / "then.csv")
     older.write_csv(tmp_path / "now.csv")
     older.write_parquet(tmp_path / "now.parquet")

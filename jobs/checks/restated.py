@@ -1,0 +1,96 @@
+"""Columns that were changed after the fact: the rows that this table and the last good one share, cell by cell.
+
+`known` says from which moment on a column holds. All moments of a row have passed once its outcome is known: from then
+on its cells may not change.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from rounds.knobs import Column
+
+FEW = 5  # changed rows, below which nothing is said of how they go with the outcome
+CHANCE = 0.001  # of a difference in outcomes as large as this, over all columns together
+BEFORE = ":before"
+
+
+@dataclass(frozen=True)
+class Restatement:
+    """One column in the rows of both tables; rates are of the outcome, and `chance` is of such a difference."""
+
+    column: str
+    rows: int
+    changed: int
+    changed_rate: float = 0.0
+    other_rate: float = 0.0
+    chance: float = 1.0
+
+    @property
+    def share(self) -> float:
+        return self.changed / self.rows
+
+    @property
+    def with_outcome(self) -> bool:
+        """Whether the changed rows have another outcome than the rest, beyond chance."""
+        return self.changed >= FEW and self.chance < CHANCE
+
+    @property
+    def sentence(self) -> str:
+        text = f"{self.column} changed in {self.changed:,} of {self.rows:,} earlier rows ({self.share:.2%})"
+        if not self.with_outcome:
+            return text
+        return f"{text}; the outcome is true in {self.changed_rate:.1%} of them, in {self.other_rate:.1%} of the rest"
+
+
+def restatements(
+    before: pl.LazyFrame, now: pl.LazyFrame, columns: Mapping[str, Column], key: Sequence[str], outcome: str
+) -> list[Restatement]:
+    """Every column that says something else in a row of both tables; `key` names a row."""
+    compared = [name for name, column in columns.items() if name not in key and column.known != "afterwards"]
+    shared = _once(before.filter(pl.col(outcome).is_not_null()), key).join(_once(now, key), on=key, suffix=BEFORE)
+    missed = pl.col(outcome).cast(pl.Boolean)
+    sums = [pl.len().alias("rows"), missed.sum().alias("positive")]
+    for name in compared:
+        differs = pl.col(name).ne_missing(pl.col(name + BEFORE))
+        sums += [differs.sum().alias(name), (differs & missed).sum().alias(name + BEFORE)]
+    counts = shared.select(sums).collect(engine="streaming").row(0, named=True)
+    rows, positive = counts["rows"], counts["positive"]
+    return [
+        _restatement(name, rows, positive, counts[name], counts[name + BEFORE], len(compared))
+        for name in compared
+        if counts[name]
+    ]
+
+
+def _once(table: pl.LazyFrame, key: Sequence[str]) -> pl.LazyFrame:
+    """The rows whose key no other row has."""
+    return table.filter(pl.len().over(key) == 1)
+
+
+def _restatement(column: str, rows: int, positive: int, changed: int, hits: int, columns: int) -> Restatement:
+    others = rows - changed
+    rates = (hits / changed, (positive - hits) / others if others else 0.0)
+    chance = min(1.0, columns * by_chance(rows, positive, changed, hits))
+    return Restatement(column, rows, changed, *(float(round(each, 6)) for each in (*rates, chance)))
+
+
+def by_chance(rows: int, positive: int, drawn: int, hits: int) -> float:
+    """How likely so many or so few hits are, or fewer, where `drawn` rows are drawn from all (two-sided)."""
+    low, high = max(0, drawn + positive - rows), min(drawn, positive)
+    weights = [_log_ways(rows, positive, drawn, count) for count in range(low, high + 1)]
+    at = hits - low
+    lower, upper = (math.fsum(map(math.exp, part)) for part in (weights[: at + 1], weights[at:]))
+    return min(1.0, 2 * min(lower, upper))
+
+
+def _log_ways(rows: int, positive: int, drawn: int, hits: int) -> float:
+    return _log_choose(positive, hits) + _log_choose(rows - positive, drawn - hits) - _log_choose(rows, drawn)
+
+
+def _log_choose(many: int, few: int) -> float:
+    return math.lgamma(many + 1) - math.lgamma(few + 1) - math.lgamma(many - few + 1)
