@@ -21,9 +21,15 @@ from typing import IO, Any
 from launch import child, environment
 
 TAIL = 25
+OF_A_TASK = ("task", "launch.")  # loggers
 QUIET = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 GUARDED = {"MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false", "MLFLOW_SERVER_X_FRAME_OPTIONS": "DENY"}
-PARTS = (("api-server",), ("scheduler", "--skip-serve-logs"), ("dag-processor",))
+PARTS = (
+    ("api-server",),
+    ("scheduler", "--skip-serve-logs"),
+    ("dag-processor",),
+    ("triggerer", "--skip-serve-logs"),
+)
 
 
 def settings(root: Path, home: Path, environ: Mapping[str, str], port: int = 8080) -> dict[str, str]:
@@ -59,15 +65,20 @@ def _migrate(command: list[str]) -> None:
 def train(problem: str, parameters: Mapping[str, Any]) -> int:
     """Run a problem's DAG to its end, and answer Airflow's exit code."""
     given = json.dumps({name: value for name, value in parameters.items() if value})
-    command = [*airflow(), "dags", "test", f"train_{problem}", "--conf", given]
+    airflow()
+    environ = _settings()
+    script = Path(environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "one_run.py"
+    command = [str(environment.python("airflow")), str(script), f"train_{problem}", given]
     last: deque[str] = deque(maxlen=TAIL)
     told = False
+    logs = TaskLogs(Path(environ["AIRFLOW_HOME"]) / "logs")
     # Interrupted, not killed: so a step's container or pod ends with it.
-    start = child.started(command, environment.ROOT, _settings(), last=signal.SIGINT)
-    with _log(f"train_{problem}") as log, start as process:
+    start = child.started(command, environment.ROOT, environ, last=signal.SIGINT)
+    with _log(f"train_{problem}") as log, logs, start as process:
         for line in child.lines(process):
             log.write(f"{line}\n")
             event = read(line)
+            logs.write(line, event)
             last.append(_failure(event) or event["event"])
             if words := spoken(event):
                 told = True
@@ -75,6 +86,31 @@ def train(problem: str, parameters: Mapping[str, Any]) -> int:
     if process.returncode != 0 and not told:
         print("\n".join(last), file=sys.stderr)
     return process.returncode
+
+
+class TaskLogs:
+    """The logs of tasks where Airflow's page looks for them: without a scheduler nobody else writes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> TaskLogs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def write(self, line: str, event: Mapping[str, Any]) -> None:
+        """Open the next task's file where `one_run.py` names it; keep what belongs to the task."""
+        if "task_log" in event:
+            self.__exit__()
+            path = self.folder / str(event["task_log"])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8", buffering=1)
+        elif self._file is not None and event.get("logger", "").startswith(OF_A_TASK):
+            self._file.write(f"{line}\n")
 
 
 def spoken(event: Mapping[str, Any]) -> str:

@@ -42,4 +42,4 @@ def publishing(problem: str, title: str, **settings: Any) -> DAG:
 
 
 for file in FILES:
-    publishing(file.parent.name, **describe(file, "publish", "@daily"))
+    publishing(file.parent.name, **describe(file, "publish", "publish", "@daily"))

@@ -34,4 +34,4 @@ def scoring(problem: str, title: str, **settings: Any) -> DAG:
 
 
 for file in FILES:
-    scoring(file.parent.name, **describe(file, "score", "0 17 * * *"))
+    scoring(file.parent.name, **describe(file, "score", "score", "0 17 * * *"))

@@ -61,4 +61,4 @@ def training(problem: str, title: str, **settings: Any) -> DAG:
 
 
 for file in FILES:
-    training(file.parent.name, **describe(file))
+    training(file.parent.name, **describe(file, "train"))

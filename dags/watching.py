@@ -50,4 +50,4 @@ def watching(problem: str, title: str, **settings: Any) -> DAG:
 
 
 for file in FILES:
-    watching(file.parent.name, **describe(file, "collect", "0 5 * * *"))
+    watching(file.parent.name, **describe(file, "watch", "collect", "0 5 * * *"))

@@ -198,6 +198,7 @@ class Problem(Watch):
     title: str
     model: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]
     schedule: str | None = None
+    owner: str = "rounds"  # whom Airflow names
     source: Source
     who: str
     when: When

@@ -52,4 +52,6 @@ def test_another_airflow_does_not_get_in() -> None:
 def test_airflow_serves_this_machine_alone() -> None:
     text = (Path(console.__file__).parent / "airflow.cfg").read_text()
     assert "host = 127.0.0.1" in text
-    assert "--skip-serve-logs" in console.PARTS[1], "the scheduler's log server listens on every address"
+    parts = {name: more for name, *more in console.PARTS}
+    for name in ("scheduler", "triggerer"):
+        assert "--skip-serve-logs" in parts[name], f"the log server of the {name} listens on every address"

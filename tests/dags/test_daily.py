@@ -41,10 +41,11 @@ def test_every_problem_has_its_daily_dags(scratch: Scratch) -> None:
     assert publish["tasks"] == {"ingest": ["validate"], "validate": ["publish"], "publish": []}
     assert score["tasks"] == {"score": []}
     assert (publish["schedule"], score["schedule"]) == ("@daily", "0 17 * * *")
-    assert publish["given"] == {"run": "", "source": ""}
-    assert score["given"] == {"run": "", "appointments": "", "calls": ""}
-    for dag in (publish, score):
-        assert (dag["catchup"], dag["runs"], dag["tags"], dag["quiet"]) == (False, 1, [], True)
+    assert publish["given"] == {"run": None, "source": None}
+    assert score["given"] == {"run": None, "appointments": None, "calls": None}
+    for verb, dag in (("publish", publish), ("score", score)):
+        assert (dag["catchup"], dag["runs"], dag["tags"], dag["quiet"]) == (False, 1, ["noshow", verb], True)
+        assert (dag["owner"], dag["description"]) == ("rounds", "Will this appointment be missed?")
         assert "refused" in dag["doc"] and "rounds show RUN" in dag["doc"]
 
 

@@ -28,6 +28,8 @@ print("found", json.dumps({"errors": bag.import_errors, "kept": kept, "polars": 
         "runs": dag.max_active_runs,
         "tags": sorted(dag.tags),
         "doc": dag.doc_md,
+        "description": dag.description,
+        "owner": dag.owner,
         "params": {key: dag.params.get_param(key).schema["type"] for key in dag.params},
         "given": dag.params.dump(),
         "tasks": {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks},
@@ -58,9 +60,11 @@ def test_every_problem_has_a_dag(scratch: Scratch) -> None:
     assert set(found["dags"]) == {f"train_{file.parent.name}" for file in (ROOT / "problems").glob("*/problem.yaml")}
     one = found["dags"]["train_noshow"]
     assert one["schedule"] == "@weekly"
-    assert (one["catchup"], one["runs"], one["tags"], one["quiet"]) == (False, 1, [], True)
-    assert one["params"] == {"run": "string", "source": "string", "search": "boolean", "force": "boolean"}
-    assert one["given"] == {"run": "", "source": "", "search": False, "force": False}
+    assert (one["catchup"], one["runs"], one["tags"], one["quiet"]) == (False, 1, ["noshow", "train"], True)
+    assert (one["owner"], one["description"]) == ("rounds", "Will this appointment be missed?")
+    text = ["null", "string"]
+    assert one["params"] == {"run": text, "source": text, "search": "boolean", "force": "boolean"}
+    assert one["given"] == {"run": None, "source": None, "search": False, "force": False}
     flow = list(one["tasks"])
     assert flow[:3] == ["ingest", "validate", "features"]
     assert one["tasks"] == {step: flow[i + 1 : i + 2] for i, step in enumerate(flow)}
@@ -70,7 +74,7 @@ def test_every_problem_has_a_dag(scratch: Scratch) -> None:
 
 def test_a_broken_problem_takes_no_other_down(scratch: Scratch) -> None:
     texts = {
-        "well": b"title: Will it work?\nschedule: '@daily'\n",
+        "well": b"title: Will it work?\nowner: the clinic\nschedule: '@daily'\n",
         "by_hand": b"title: Only by hand\n",
         "cron": b"title: x\nschedule: 61 * * * *\n",
         "number": b"title: x\nschedule: 5\n",
@@ -87,7 +91,10 @@ def test_a_broken_problem_takes_no_other_down(scratch: Scratch) -> None:
     assert {name for name, dag in found["dags"].items() if dag["tags"] != ["broken"]} == {"train_well", "train_by_hand"}
     assert {name: dag["schedule"] for name, dag in found["dags"].items() if dag["schedule"]} == {"train_well": "@daily"}
     assert set(found["dags"]) == {f"train_{name}" for name in texts}
-    assert all("problem.yaml cannot be used" in dag["doc"] for dag in found["dags"].values() if dag["tags"])
+    assert all("problem.yaml cannot be used" in dag["doc"] for dag in found["dags"].values() if "broken" in dag["tags"])
+    assert {name: dag["owner"] for name, dag in found["dags"].items() if dag["owner"] != "rounds"} == {
+        "train_well": "the clinic"
+    }
 
 
 def test_a_run_gives_its_parameters_to_the_steps(scratch: Scratch) -> None:

@@ -94,7 +94,7 @@ def test_it_watches_when_its_section_says(scratch: Scratch, text: str, schedule:
     watch = found["dags"]["watch_one"]
     assert watch["tasks"] == {"collect": ["monitor"], "monitor": ["decide"], "decide": ["retrain"], "retrain": []}
     assert (watch["schedule"], watch["catchup"], watch["runs"], watch["quiet"]) == (schedule, False, 1, True)
-    assert watch["given"] == {"run": "", "to": "", "outcomes": ""}
+    assert watch["given"] == {"run": None, "to": None, "outcomes": None}
     assert "train_one" in watch["doc"] and "{problem}" not in watch["doc"]
 
 
