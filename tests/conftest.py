@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from playwright.sync_api import Browser, sync_playwright
 
 from tests import keypairs, trained
 from tests.checkout import Checkout, copied, lenient
@@ -56,3 +57,16 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def in_processes(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """What a run in processes says, from an empty store: other places to run are held to it."""
     return trained.by("process", trained.on_files(tmp_path_factory.mktemp("in processes")))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from tests.serving.browsing import ARGUMENTS, CHROMIUM  # it loads the rooms, which forks must not inherit
+
+    if CHROMIUM is None:
+        reason = "no chromium here; install it, or set CHROMIUM to one"
+        (pytest.fail if os.environ.get("ROUNDS_NEED_CHROMIUM") == "1" else pytest.skip)(reason)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=180_000)
+        yield started
+        started.close()

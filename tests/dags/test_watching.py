@@ -164,8 +164,8 @@ def test_killed_at_each_of_its_calls_it_starts_one_training(watched: Scratch) ->
 
 
 @contextlib.contextmanager
-def airflow(scratch: Scratch, **more: str) -> Iterator[None]:
-    """Airflow as `make ui` starts it, ended with all that it started."""
+def airflow(scratch: Scratch, **more: str) -> Iterator[int]:
+    """The port of an Airflow as `make ui` starts it, ended with all that it started."""
     port, log = free(), scratch.home / "airflow.log"
     environ = {
         **console.settings(scratch.root, scratch.home, {**os.environ, "LAUNCH_RETRY_SECONDS": "0.1", **more}, port)
@@ -181,7 +181,7 @@ def airflow(scratch: Scratch, **more: str) -> Iterator[None]:
             parts.append(subprocess.Popen(command, env=environ, stdout=out, stderr=out, start_new_session=True))
         try:
             until(lambda: console._serves(f"http://127.0.0.1:{port}"))
-            yield
+            yield port
         finally:
             for started in parts:
                 os.killpg(started.pid, signal.SIGTERM)

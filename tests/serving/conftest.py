@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 from rounds.store import Store, open_store
 from tests.checkout import copied, lenient
-from tests.serving.browsing import ARGUMENTS, CHROMIUM
 from tests.serving.running import Clinic, trained
 from tests.warm import Warm
 
@@ -43,14 +39,3 @@ def store(tmp_path: Path) -> Store:
 def folder(tmp_path: Path) -> Path:
     """Where a journal writes."""
     return tmp_path / "journal"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        reason = "no chromium here; install it, or set CHROMIUM to one"
-        (pytest.fail if os.environ.get("ROUNDS_NEED_CHROMIUM") == "1" else pytest.skip)(reason)
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=180_000)
-        yield started
-        started.close()
