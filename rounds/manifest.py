@@ -68,6 +68,13 @@ class Ingredients(_Part):
         return digest(self.model_dump(mode="json"))
 
 
+class Work(_Part):
+    """When and why a result was made that a later run took as it is."""
+
+    started: str
+    why: tuple[str, ...]
+
+
 class Circumstances(_Part):
     """How it came about: differs from run to run and says nothing about the result."""
 
@@ -79,6 +86,7 @@ class Circumstances(_Part):
     seconds: float
     machine: str
     python: str
+    work: Work | None = None  # of a reused result: its own manifest may be written over by another reuse
     signature: str = ""  # by steps that sign; a signature is random, so it is no content
 
 

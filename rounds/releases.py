@@ -6,89 +6,135 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 import problems
 from rounds import inventory, views
 from rounds.errors import Refused
 from rounds.mirror import everything
+from rounds.output import Output
 from rounds.registry import CHAMPION, Registry, Shelf, Version
 from rounds.store import Store
 from rounds.tracking import open_tracking
 from rounds.turns import Turn, at_the_registry
-from rounds.words import count, printable
-
-WIDTH = 200
+from rounds.words import count, figure
 
 
-def models(store: Store, arguments: argparse.Namespace) -> None:
+def models(store: Store, arguments: argparse.Namespace) -> Output:
     """every version in the registry: its stage and aliases, the run that made it, its AUC with the interval"""
-    made = views.table("model", "version", "stage", "aliases", "run", "AUC (95%)", "registered (UTC)")
-    for problem in inventory.problems(store, arguments.problem):
+    rows: list[dict[str, Any]] = []
+    known, away = known_problems(store, arguments.problem)
+    for problem in known:
         name, tracking = problems.problem(problem).model, open_tracking()
         shelf = Registry(tracking, store, problem, name, Turn(store, "")).shelf()
         if shelf is not None:
-            _list(made, name, shelf)
-    if not made.row_count:
-        return print("no model is registered yet; 'make train' registers one")
-    views.show(made, Console(highlight=False, markup=False, emoji=False, width=WIDTH))
+            rows += _rows(name, shelf)
+    if not rows:
+        return Output(rows, Text("no model is registered yet; 'make train' registers one"), failure=away)
+    return Output(rows, Group(*_tables(rows)), failure=away)
 
 
-def promote(store: Store, arguments: argparse.Namespace) -> None:
+def _tables(rows: list[dict[str, Any]]) -> Iterator[RenderableType]:
+    """A title and a table for each model, so that it fits into 80 columns."""
+    for model, own in groupby(rows, key=lambda row: str(row["model"])):
+        table = views.table("version", "stage", "aliases", "run", "AUC (95%)", "registered")
+        for at in (0, 1, 4, 5):
+            table.columns[at].no_wrap = True
+        for row in own:
+            cells = (str(row["version"]), row["stage"], " ".join(row["aliases"]), row["run"], _auc(row["auc"]))
+            table.add_row(*cells, row["registered"][:10])
+        yield Text(model, "bold")
+        yield table
+
+
+def promote(store: Store, arguments: argparse.Namespace) -> Output:
     """make a version champion; the one before is archived and can be brought back"""
     with _registry(store, arguments.problem) as registry:
         registry.heal()
-        _tell(registry, registry.promote(arguments.version))
+        return _champion(registry, registry.promote(arguments.version))
 
 
-def rollback(store: Store, arguments: argparse.Namespace) -> None:
+def rollback(store: Store, arguments: argparse.Namespace) -> Output:
     """make the champion before this one champion again, with the feature definition of its own"""
     with _registry(store, arguments.problem) as registry:
         registry.heal()
-        _tell(registry, registry.rollback())
+        return _champion(registry, registry.rollback())
 
 
-def mirror(store: Store, arguments: argparse.Namespace) -> None:
+def mirror(store: Store, arguments: argparse.Namespace) -> Output:
     """write to MLflow what it lacks of every run and version; who is champion, 'register' restores"""
-    tracking = open_tracking()
-    for problem in inventory.problems(store, arguments.problem):
+    tracking, runs = open_tracking(), {}
+    known, away = known_problems(store, arguments.problem)
+    for problem in known:
         with at_the_registry(store, problem) as held:
             beating, name = tracking.while_telling(held.beat), problems.problem(problem).model
-            runs = everything(beating, store, problem)
+            runs[problem] = everything(beating, store, problem)
             Registry(beating, store, problem, name, held).rebuild()
-        print(f"{count(runs, 'run')} of {problem} in MLflow")
+    lines = [Text(f"{count(number, 'run')} of {problem} in MLflow") for problem, number in runs.items()]
+    return Output(
+        [{"problem": problem, "runs": number} for problem, number in runs.items()], Group(*lines), failure=away
+    )
+
+
+def known_problems(store: Store, only: str | None) -> tuple[list[str], str]:
+    """The problems of the store whose folders are here, and a sentence on the others: they break nothing."""
+    listed = inventory.problems(store, only)
+    if only is not None:
+        return listed, ""
+    here = set(problems.names())
+    away = [name for name in listed if name not in here]
+    sentence = f"left out, for problems/ has no such folder here: {', '.join(away)}." if away else ""
+    return [name for name in listed if name in here], sentence
 
 
 @contextmanager
 def _registry(store: Store, only: str | None) -> Iterator[Registry]:
     """The registry of the one problem that is meant, to oneself."""
-    found = inventory.problems(store, only)
-    if len(found) != 1:
-        raise Refused(f"there are models of several problems ({', '.join(found)}); choose one with --problem.")
+    known, away = known_problems(store, only)
+    if not known:
+        raise Refused(f"there is no model in {store.url}; 'make train' registers one. {away}".rstrip())
+    if len(known) > 1:
+        raise Refused(f"there are models of several problems ({', '.join(known)}); choose one with --problem.")
     tracking = open_tracking()
-    with at_the_registry(store, found[0]) as held:
-        yield Registry(tracking.while_telling(held.beat), store, found[0], problems.problem(found[0]).model, held)
+    with at_the_registry(store, known[0]) as held:
+        yield Registry(tracking.while_telling(held.beat), store, known[0], problems.problem(known[0]).model, held)
 
 
-def _tell(registry: Registry, shelf: Shelf) -> None:
+def _champion(registry: Registry, shelf: Shelf) -> Output:
     champion = shelf.by_alias(CHAMPION)
     assert champion is not None
     before = shelf.tags.get("previous_champion")
     words = f"; 'rounds rollback' brings version {before} back" if before else ""
-    print(printable(f"version {champion.number} of {registry.model} (run {champion.run}) is champion{words}"))
+    data = {"model": registry.model, "version": champion.number, "run": champion.run, "previous": before}
+    return Output(data, Text(f"version {champion.number} of {registry.model} (run {champion.run}) is champion{words}"))
 
 
-def _list(made: Table, model: str, shelf: Shelf) -> None:
+def _rows(model: str, shelf: Shelf) -> Iterator[dict[str, Any]]:
     """The newest version first."""
     for version in reversed(shelf.versions.values()):
-        aliases = sorted(alias for alias, number in shelf.aliases.items() if number == version.number)
-        when = datetime.fromtimestamp(version.made / 1000, UTC).strftime("%Y-%m-%d %H:%M")
-        cells = (model, str(version.number), version.stage, " ".join(aliases), version.run, _auc(version), when)
-        made.add_row(*cells)
+        yield {
+            "model": model,
+            "version": version.number,
+            "stage": version.stage,
+            "aliases": sorted(alias for alias, number in shelf.aliases.items() if number == version.number),
+            "run": version.run,
+            "auc": _interval(version),
+            "registered": datetime.fromtimestamp(version.made / 1000, UTC).isoformat(timespec="seconds"),
+        }
 
 
-def _auc(version: Version) -> str:
-    value, low, high = (version.tags.get(f"auc.{name}", "") for name in ("value", "low", "high"))
-    return f"{value} ({low} to {high})" if value else ""
+def _interval(version: Version) -> dict[str, float] | None:
+    """As register wrote it; None where the version has none."""
+    tags = {name: version.tags.get(f"auc.{name}", "") for name in ("value", "low", "high")}
+    return {name: float(text) for name, text in tags.items() if text} or None
+
+
+def _auc(auc: dict[str, float] | None) -> str:
+    if auc is None:
+        return ""
+    value, low, high = (figure(auc[name]) if name in auc else "" for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"

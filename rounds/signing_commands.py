@@ -6,14 +6,19 @@ import argparse
 import getpass
 from datetime import UTC, datetime, timedelta
 
+from rich.console import Group
+from rich.text import Text
+
 import problems
 from rounds import inventory, keypair, mirror, release, releasing, signed
-from rounds.errors import Refused
+from rounds.errors import DONE, REFUSED, Refused
 from rounds.files import fetch
 from rounds.inventory import Run
 from rounds.mirror import Mirrored
+from rounds.output import Output
 from rounds.registry import Registry, Version, version_tags
 from rounds.release import Override
+from rounds.releases import known_problems
 from rounds.scratch import scratch
 from rounds.store import Store
 from rounds.tracking import open_tracking
@@ -22,23 +27,28 @@ from rounds.turns import at_the_registry
 TABLE = "table.parquet"
 
 
-def keys(_: object, arguments: argparse.Namespace) -> None:
+def keys(_: object, arguments: argparse.Namespace) -> Output:
     """make a pair of keys in a new folder: private.pem signs, public.pem verifies"""
     if arguments.folder.exists():
         raise Refused(
             f"{arguments.folder} is there already; name a folder that is not, so that no key is written over."
         )
     keypair.make(arguments.folder)
-    print(f"{keypair.PRIVATE} (SIGNING_KEY) and {keypair.PUBLIC} (VERIFY_KEYS) are in {arguments.folder}")
+    data = {"folder": str(arguments.folder), "private": keypair.PRIVATE, "public": keypair.PUBLIC}
+    text = f"{keypair.PRIVATE} (SIGNING_KEY) and {keypair.PUBLIC} (VERIFY_KEYS) are in {arguments.folder}"
+    return Output(data, Text(text))
 
 
-def sign(store: Store, arguments: argparse.Namespace) -> None:
+def sign(store: Store, arguments: argparse.Namespace) -> Output:
     """sign the releases of all versions anew with SIGNING_KEY; VERIFY_KEYS must still hold the key that signed them"""
     from rounds.verified_versions import read_release  # loads numpy, which other commands do without
 
+    known, away = known_problems(store, arguments.problem)
     refused: list[str] = []
-    for problem in inventory.problems(store, arguments.problem):
-        tracking, model, names = open_tracking(), problems.problem(problem).model, []
+    renewed: dict[str, list[int]] = {}
+    for problem in known:
+        tracking, model = open_tracking(), problems.problem(problem).model
+        renewed[model] = []
         with at_the_registry(store, problem) as held:
             registry = Registry(tracking.while_telling(held.beat), store, problem, model, held)
             shelf = registry.shelf()
@@ -50,13 +60,18 @@ def sign(store: Store, arguments: argparse.Namespace) -> None:
                     continue
                 release.write(store, problem, version.bundle, release.sign(found, release.files(trained)))
                 releasing.attach(registry, Mirrored(version.run_id, {}, {}), version.bundle)
-                names.append(str(version.number))
-        print(f"signed anew: versions {', '.join(names) or 'none'} of {model}", flush=True)
-    if refused:
-        raise Refused(" ".join(refused))
+                renewed[model].append(version.number)
+    data = [{"model": model, "versions": numbers} for model, numbers in renewed.items()]
+    lines = [
+        Text(f"signed anew: versions {', '.join(map(str, numbers)) or 'none'} of {model}")
+        for model, numbers in renewed.items()
+    ]
+    return Output(
+        data, Group(*lines), failure=" ".join(filter(None, [away, *refused])), exit_code=REFUSED if refused else DONE
+    )
 
 
-def override(store: Store, arguments: argparse.Namespace) -> None:
+def override(store: Store, arguments: argparse.Namespace) -> Output:
     """release a model that its gates refused, for some days and a reason; needs SIGNING_KEY"""
     run = inventory.run(store, arguments.run, arguments.problem).readable()
     require_candidate(store, run)
@@ -64,10 +79,12 @@ def override(store: Store, arguments: argparse.Namespace) -> None:
     word = Override(reason=reason(arguments.reason), by=arguments.by or getpass.getuser(), until=until)
     version = register(store, run, word)
     name = problems.problem(run.problem).model
-    print(
+    data = {"model": name, "version": version.number, "run": run.name, "until": until.isoformat()}
+    text = (
         f"version {version.number} of {name} (run {run.name}) may answer until {until:%Y-%m-%d %H:%M} UTC; "
         f"'rounds promote {version.number}' makes it champion"
     )
+    return Output(data, Text(text))
 
 
 def require_candidate(store: Store, run: Run) -> None:

@@ -27,6 +27,7 @@ from rounds.manifest import (
     Ingredients,
     Manifest,
     Verdict,
+    Work,
 )
 from rounds.names import safe
 from rounds.private import keep_private
@@ -199,6 +200,7 @@ class Step(Generic[K]):
                 "same_as": origin,
                 "started": _now(),
                 "seconds": _since(started),
+                "work": done.circumstances.work or Work(started=done.circumstances.started, why=done.circumstances.why),
             }
         )
         again = done.model_copy(update={"run": run, "circumstances": circumstances})

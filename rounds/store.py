@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
 
 CHUNK = 4 * 1024 * 1024
+SAID = {"claim": "write", "digest": "read", "folders": "list", "list": "list the files of"}  # of a call, in a sentence
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ class Store:
                 raise FileNotFoundError(f"the folder {self.root} is gone")
             yield
         except (BaseError, OSError) as error:
-            told = f"the store {self.url} could not {verb} {path}: {self._reason(error)}. "
+            told = f"the store {self.url} could not {SAID.get(verb, verb)} {path or 'folders'}: {self._reason(error)}. "
             if self.root is None and bucket.is_final(error):
                 raise StoreClosed(told + "Correct STORE, the bucket, or the AWS_ variables that open it.") from error
             raise StoreError(

@@ -41,7 +41,7 @@ def runs(found: Iterable[Run]) -> Table:
     for column in (0, 2):
         made.columns[column].no_wrap = True
     for run in found:
-        made.add_row(run.problem, run.name, run.when[:16].replace("T", " "), _steps(run), _why_in_short(run))
+        made.add_row(run.problem, run.name, run.when[:16].replace("T", " "), _steps(run), why_in_short(run))
     return made
 
 
@@ -55,7 +55,7 @@ def _steps(run: Run) -> Text:
     return Text(", ").join(parts)
 
 
-def _why_in_short(run: Run) -> str:
+def why_in_short(run: Run) -> str:
     """The first cause of anything that ran; the steps after it ran because of it."""
     for name, done in run.steps.items():
         if done.circumstances.same_as is None and done.circumstances.why != (LOOKS,):
@@ -94,12 +94,12 @@ def _and(names: Sequence[str]) -> str:
     return " and ".join(f"'{name}'" for name in names)
 
 
-def why(found: Run, done: Manifest, origin: Manifest | None) -> Group:
+def why(found: Run, done: Manifest) -> Group:
     """Why a step ran or did not, and for reused work why that was done."""
     lines = [f"{done.step}: {reason}" for reason in done.circumstances.why]
-    if origin is not None:
-        lines += [f"run {origin.run} did it on {origin.circumstances.started[:10]}, because:"]
-        lines += [f"  {reason}" for reason in origin.circumstances.why]
+    if (work := done.circumstances.work) is not None:
+        lines += [f"run {done.circumstances.same_as} did it on {work.started[:10]}, because:"]
+        lines += [f"  {reason}" for reason in work.why]
     if done.content.message:
         lines.append(f"{done.content.verdict}: {done.content.message}")
     if old := found.stale(done.step):

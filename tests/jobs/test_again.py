@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 import venv
@@ -23,6 +24,22 @@ def again(done: Checkout, tmp_path: Path) -> Checkout:
     """A copy of it, store and all."""
     shutil.copytree(done.place, tmp_path / "again")
     return Checkout(tmp_path / "again" / done.root.name, tmp_path / "again")
+
+
+def test_why_never_answers_in_a_circle(again: Checkout, warm: Warm) -> None:
+    """Run a is taken by run b, then both are run again under their own names."""
+    first = again.why("ingest")
+    for run in ("b", "a", "b", "a"):
+        assert warm.run(again, "ingest", run).well
+    for run in ("a", "b"):
+        command = [sys.executable, "-m", "rounds.cli", "why", run, "ingest"]
+        ended = subprocess.run(
+            command, cwd=again.root, env=again.environment(), capture_output=True, text=True, check=True
+        )
+        same, who, *reasons = ended.stdout.splitlines()
+        assert same == "ingest: same as run a, nothing changed"
+        assert who.startswith("run a did it on ")
+        assert [line.strip() for line in reasons] == first
 
 
 def ran(checkout: Checkout, warm: Warm, run: str = "b") -> dict[str, list[str]]:

@@ -59,6 +59,7 @@ class Shelf:
         return Circumstances(
             why=given.get("why", ("the first run",)),
             same_as=given.get("same_as"),
+            work=given.get("work"),
             read=Ingredients(
                 code=given.get("code", {}),
                 knobs=given.get("knobs", {"text": text}),

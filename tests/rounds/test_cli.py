@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rounds import cli
+from rounds import cli, run_commands
+from rounds.manifest import Work
 from rounds.settings import settings
 from tests.rounds.shelf import Shelf
 
@@ -107,8 +108,9 @@ def test_a_run_answers_to_what_airflow_calls_it(shelf: Shelf, rounds: Rounds) ->
 
 
 def test_why_leads_back_to_the_run_that_did_the_work(shelf: Shelf, rounds: Rounds) -> None:
-    shelf.put("one", why=("problem.yaml source.seed 7 -> 8",))
-    shelf.put("two", same_as="one", why=("same as run one, nothing changed",))
+    work = Work(started="2026-11-20T00:01:00+00:00", why=("problem.yaml source.seed 7 -> 8",))
+    shelf.put("one", why=work.why)
+    shelf.put("two", same_as="one", why=("same as run one, nothing changed",), work=work)
     assert rounds("why", "two", "ingest")[1].splitlines() == [
         "ingest: same as run one, nothing changed",
         "run one did it on 2026-11-20, because:",
@@ -208,7 +210,7 @@ def test_get_writes_nothing_outside_its_folder(shelf: Shelf, rounds: Rounds, tmp
 def test_patients_rows_go_by_default_where_git_does_not_look(
     shelf: Shelf, rounds: Rounds, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(cli, "ROOT", tmp_path)
+    monkeypatch.setattr(run_commands, "ROOT", tmp_path)
     shelf.put("one")
     rounds("get", "one", "ingest")
     assert (tmp_path / ".rounds/files/noshow/one/ingest/table.parquet").is_file()
