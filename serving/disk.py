@@ -14,14 +14,27 @@ PLACES = {
 }
 STORES = {"file": "a folder, as durable as its disk", "s3": "a bucket"}
 SIGNS = (Path("/.dockerenv"), Path("/run/.containerenv"))
+LAYERED = {"overlay", "aufs", "fuse-overlayfs", "vfs"}  # what a container's root is; a disk is none of these
+MOUNTS = Path("/proc/self/mounts")
 
 
 def place(folder: Path, environment: Mapping[str, str]) -> str:
     """What can be known without being told: whether this is a container, and whether something was mounted there."""
-    if "KUBERNETES_SERVICE_HOST" not in environment and not any(sign.exists() for sign in SIGNS):
+    if "KUBERNETES_SERVICE_HOST" not in environment and not is_container():
         return "folder"
     above = [each for each in (folder.absolute(), *folder.absolute().parents) if each.is_mount()]
     return "container" if above[0] == Path("/") else "volume"
+
+
+def is_container() -> bool:
+    """A sign alone proves nothing: a machine whose disk was made from an image keeps the image's files."""
+    return any(sign.exists() for sign in SIGNS) and root_kind() in LAYERED
+
+
+def root_kind() -> str:
+    """The kind of file system at /; the last mount of a place is the one to be seen."""
+    kinds = [line.split()[2] for line in MOUNTS.read_text(encoding="utf-8").splitlines() if line.split()[1] == "/"]
+    return kinds[-1] if kinds else ""
 
 
 def shipped(store: str) -> str:

@@ -42,6 +42,8 @@ def _look(
     live: Live, values: dict[str, list[Any]], rows: int, pasts: Pasts | None
 ) -> tuple[dict[str, listed.Looked], str | None]:
     definition = live.definition
+    if not definition.history:
+        return {}, None
     entities = {word: pl.Series(word, values[name], pl.String) for word, name in definition.history.items()}
     try:
         if pasts is None:

@@ -92,7 +92,7 @@ class Predictor:
             async with self._list:
                 answer = await asyncio.to_thread(_uncollected, self._part, live, rows[start : start + LINES])
             self.metrics.answered(answer.predictions, live.card.version)
-            if answer.as_of is None:
+            if answer.as_of is None and live.definition.history:
                 self.metrics.history_down.inc(len(answer.predictions))
             predictions += answer.predictions
             parts.append(answer.matrix)
@@ -111,11 +111,11 @@ class Predictor:
                 score,
                 bands(score),
                 score >= line,
-                "down" if not there else "known" if seen else "unknown",
+                seen(live, there, is_known),
                 strange.get(at, none),
                 none,
             )
-            for at, (id, score, seen) in enumerate(zip(_ids(len(rows)), found.scores, known, strict=True))
+            for at, (id, score, is_known) in enumerate(zip(_ids(len(rows)), found.scores, known, strict=True))
         ]
         name, hide = live.inputs.who, live.inputs.hidden
         given = lines.columns_given(found.values, hide, name, self._key)
@@ -173,6 +173,8 @@ class Predictor:
     async def _look(self, live: Live, rows: list[Asked]) -> tuple[list[dict[str, Past]], str | None]:
         """The pasts of each row by word; when they cannot be had, as if nobody were known."""
         words = live.definition.history
+        if not words:
+            return [{}] * len(rows), None
         asked = {word: list(dict.fromkeys(row.entities[word] for row in rows)) for word in words}
         pasts = self.pasts
         try:
@@ -190,7 +192,7 @@ class Predictor:
         self, live: Live, row: Asked, past: dict[str, Past], score: float, id: str, there: bool
     ) -> Prediction:
         who = live.inputs.word
-        known: Known = "down" if not there else "known" if who in past and past[who].days else "unknown"
+        known = seen(live, there, bool(who in past and past[who].days))
         unknown = row.unknown
         if there and len(past) > 1:
             strange = [live.definition.history[word] for word, found in past.items() if word != who and not found.days]
@@ -223,6 +225,15 @@ class Predictor:
             )
             for name, input, said, features in zip(whose, given, predictions, matrix.tolist(), strict=True)
         ]
+
+
+def seen(live: Live, there: bool, is_known: bool) -> Known:
+    """What became of the look for a row's history."""
+    if not live.definition.history:
+        return "none"
+    if not there:
+        return "down"
+    return "known" if is_known else "unknown"
 
 
 def _uncollected(work: Callable[[Live, Sequence[Any]], Answer], live: Live, rows: Sequence[Any]) -> Answer:

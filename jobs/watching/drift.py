@@ -31,6 +31,7 @@ def compare(
     features = [*told[:-1], *(_blank(name, says) for name, says in absent)]
     for feature in features:
         feature["importance"] = _rounded(importance.get(feature["feature"]))
+        feature["ignored"] = feature["feature"] in asked.ignore
     return {
         "verdict": _verdict(told, windows, asked, bool(absent)),
         "false_alarms": asked.false_alarms,

@@ -115,7 +115,8 @@ export function tiles(entries, model, answered) {
     ["Expected to be missed", expected < 10 ? expected.toFixed(1) : Math.round(expected).toLocaleString("en")],
     ["Bands", bands.map(([many, band]) =>
       make("span", { class: `chip ${band}` }, `${many.toLocaleString("en")} ${band}`))],
-    ["History known up to", answered.history_as_of ?? "not available"],
+    ...(entries.some(({ said }) => said.history !== "none")
+      ? [["History known up to", answered.history_as_of ?? "not available"]] : []),
   ];
   return pairs.map(([name, said]) => make("div", {}, make("dt", {}, name), make("dd", {}, said)));
 }

@@ -83,17 +83,23 @@ function drift(width) {
   const { drift: told, says, windows } = found.drift;
   const features = [...(told.features ?? []), ...(told.prediction ? [told.prediction] : [])]
     .sort((one, other) => (other.psi ?? -1) - (one.psi ?? -1));
-  const shown = features.slice(0, 12);
+  const shown = features.filter((each) => !each.ignored).slice(0, 12); // what moves by itself would set the scale
   return part("drift", "Drift", list(says),
     shown.some((each) => each.psi !== null)
       ? chart(driftChart(shown, width), "PSI of the newest window against what the champion was trained on. The mark is " +
         `what chance alone exceeds: ${percent(told.false_alarms ?? 0)} of all windows without drift show one at all.`) : null,
     features.length ? table("Every feature, the farthest first", ["Feature", "PSI", "By chance", "Windows that agree", "Missing", ""],
       features.map((each) => [words(each.feature), number(each.psi), number(each.threshold), `${each.agreed ?? 0} of ${told.of}`,
-        percent(each.missing ?? 0), each.matters ? "matters" : each.drifted ? "drifted" : each.says || ""])) : null,
+        percent(each.missing ?? 0), standing(each)])) : null,
     windows.length ? table("Windows, the newest first", ["Window", "From", "Predictions", "Enough to say anything"],
       windows.map((each) => [`${each.window}`, time(each.first).slice(0, 10), each.rows.toLocaleString("en"), each.seen])) : null,
     reports());
+}
+
+function standing(each) {
+  if (each.ignored) return each.says;
+  if (each.matters) return "matters";
+  return each.drifted ? "drifted" : each.says || "";
 }
 
 function performance(width) {

@@ -57,7 +57,11 @@ def test_it_shows_what_the_service_says(page: Page, service: Service) -> None:
         assert sentence in text
     assert page.locator(".shift.matters").count() == 1
     assert page.locator(".shift").count() == 4, "three features and the score"
-    rows = page.locator("section[aria-labelledby=drift] tbody").first.locator("tr").all_inner_texts()
+    widths = [float(bar.get_attribute("width") or 0) for bar in page.locator(".shift").all()]
+    chart = page.locator("svg[aria-labelledby=drift-told]")
+    assert max(widths) > 0.5 * float(chart.get_attribute("width") or 0), "an ignored feature set the scale"
+    ignored, *rows = page.locator("section[aria-labelledby=drift] tbody").first.locator("tr").all_inner_texts()
+    assert ignored.startswith("patient visits\t7.500") and ignored.endswith("not judged: it moves by itself")
     assert rows[0].split("\t")[:3] == ["age", "0.310", "0.030"] and rows[0].endswith("matters")
     assert "realised 0.735" in (page.locator("#auc-told").text_content() or "")
     assert page.locator("#days-told").count() == 1

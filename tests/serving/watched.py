@@ -49,6 +49,7 @@ def monitored(bundle: str, **more: Any) -> Facts:
         for at, rows in enumerate((812, 801, 790, 797))
     ]
     features = [feature("age", 0.31), feature("lead_days", 0.02), feature("sex_male", 0.001)]
+    features.append(feature("patient_visits", 7.5, matters=False, ignored=True, says="not judged: it moves by itself"))
     tested, realised, naive = figure(0.741, 0.02), figure(0.735, 0.05), figure(0.702, 0.05)
     kinds = {"realised": realised, "naive": naive, "estimated": figure(0.74, 0.01), "tested": tested}
     ece = {"realised": figure(0.02, 0.01), "naive": figure(0.03, 0.01), "estimated": None, "tested": figure(0.01, 0.01)}
