@@ -7,7 +7,8 @@ TESTS ?= tests
 REGISTRY ?= rounds
 TAG ?= $(shell git describe --always --dirty --abbrev=12 --exclude '*' 2>/dev/null)
 MARKS ?= not docker and not cluster and not long
-export PROBLEM RUN SOURCE STORE PORT REGISTRY TAG PUSH FAILED # what people type reaches a command as "$$RUN", never as $(RUN): no shell reads it
+DO ?= repro
+export PROBLEM RUN SOURCE STORE PORT REGISTRY TAG PUSH FAILED APPOINTMENTS CALLS KEYS NEW REMOVE SCOPES DAYS DO # what people type reaches a command as "$$RUN", never as $(RUN): no shell reads it
 
 # An image of an older state of this checkout must not run by mistake; a TAG that was typed is taken as it is.
 IMAGES := $(if $(filter docker,$(LAUNCH)),$(if $(filter file,$(origin TAG)),images))
@@ -18,6 +19,7 @@ IN := $(PYTHON) dags/launch/environment.py
 CONSOLE := $(PYTHON) dags/console.py
 ASKED = $(if $(SEARCH),--search) $(if $(FORCE),--force)
 STEP = --problem "$$PROBLEM" --run "$${RUN:-data}" $(if $(FORCE),--force)
+KEY = $(if $(NEW),new "$$NEW" $(if $(SCOPES),--scopes "$$SCOPES") $(if $(DAYS),--days "$$DAYS"),$(if $(REMOVE),remove "$$REMOVE",list))
 MAKEFLAGS += --no-print-directory
 
 help: ## this list
@@ -25,10 +27,18 @@ help: ## this list
 
 demo: $(IMAGES) ## set up, then run the DAG train_noshow on simulated appointments and show what came of it
 	@$(MAKE) train PROBLEM=noshow RUN=demo SOURCE=
+	@printf '%s\n' "" "What next:" "  .rounds/bin/rounds open demo       the report of this model, in the browser" \
+		"  make ui                           Airflow: train_noshow holds this run, and the log of each step" \
+		"  make serve                        the service, with a page for tomorrow's list" \
+		"  make train SOURCE=your-table.csv  a table of yours"
 
-train: setup $(IMAGES) ## run a problem's DAG: PROBLEM= SOURCE= RUN= SEARCH=1 FORCE=1
+train: known-problem setup $(IMAGES) ## run a problem's DAG: PROBLEM= SOURCE= RUN= SEARCH=1 FORCE=1
 	@$(CONSOLE) train "$$PROBLEM" --run "$$RUN" --source "$$SOURCE" $(ASKED); ended=$$?; \
 	$(IN) register -- rounds show --problem "$$PROBLEM" "$${RUN:-latest}" || echo "the store cannot be read from here"; exit $$ended
+
+known-problem:
+	@test -f "problems/$$PROBLEM/problem.yaml" || { \
+		echo "there is no problem '$$PROBLEM' in problems/ (found: $(PROBLEMS)). Name one: make ... PROBLEM=noshow"; exit 2; }
 
 all: $(if $(SOURCE),one-source) setup $(IMAGES) ## train every problem, each on its own source: RUN= SEARCH=1 FORCE=1
 	@failed=; for problem in $(PROBLEMS); do $(MAKE) train PROBLEM="$$problem" SOURCE= || failed="$$failed $$problem"; done; \
@@ -37,15 +47,28 @@ all: $(if $(SOURCE),one-source) setup $(IMAGES) ## train every problem, each on 
 one-source:
 	@echo "make all trains every problem, and a SOURCE fits only one. Use make train PROBLEM= SOURCE="; exit 2
 
-data: ## ingest and validate alone, outside Airflow: PROBLEM= SOURCE= RUN= FORCE=1
+data: known-problem ## ingest and validate alone, outside Airflow: PROBLEM= SOURCE= RUN= FORCE=1
 	@$(IN) ingest -- python -m jobs.ingest $(STEP)
 	@$(IN) validate -- python -m jobs.validate $(STEP)
 
 watch: LOOK = --problem "$$PROBLEM" --run "$${RUN:-watch-$$(date -u +%Y-%m-%d)}"
-watch: ## look at the champion, outside Airflow, and say whether to train again: PROBLEM= RUN=
+watch: known-problem ## look at the champion, outside Airflow, and say whether to train again: PROBLEM= RUN=
 	@$(IN) collect -- python -m jobs.collect $(LOOK)
 	@$(IN) monitor -- python -m jobs.monitor $(LOOK)
-	@$(IN) decide -- python -m jobs.decide $(LOOK) || test $$? -eq 99
+	@$(IN) decide -- python -m jobs.decide $(LOOK) || { ended=$$?; test $$ended -eq 99 || exit $$ended; }
+
+publish: data ## publish the histories of a table for whoever predicts, outside Airflow: PROBLEM= SOURCE= RUN= FORCE=1
+	@$(IN) publish -- python -m jobs.publish $(STEP)
+
+score: known-problem ## make the list of whom to call, outside Airflow: PROBLEM= RUN= APPOINTMENTS= CALLS=
+	@$(IN) score -- python -m jobs.score --problem "$$PROBLEM" --run "$${RUN:-$$(date -u +%Y-%m-%d)}" \
+		--appointments "$$APPOINTMENTS" --calls "$$CALLS"
+
+keys: ## list the service's keys in the file KEYS (.rounds/keys), or change them: NEW= SCOPES= DAYS= REMOVE=
+	@KEYS="$${KEYS:-.rounds/keys}" $(IN) serve -- python -m serving.keys $(KEY)
+
+dvc: ## the steps under DVC, without Airflow; or another command of DVC: DO="pull data/raw/noshow.csv.dvc"
+	@$(IN) dvc -- dvc $$DO
 
 ui: setup ## Airflow and MLflow in the browser, on this machine alone: PORT=
 	@$(CONSOLE) ui --port "$$PORT"
@@ -58,7 +81,7 @@ setup: ## make every environment; the command `rounds` is then in .rounds/bin
 	@$(IN) airflow $(STEPS)
 	@$(IN) register -- python -m rounds.tracking
 	@$(IN) register -- python -m rounds.keypair
-	@mkdir -p .rounds/bin && ln -sfn ../envs/register/bin/rounds .rounds/bin/rounds
+	@$(IN) register -- sh -c 'mkdir -p .rounds/bin && ln -sfn "$$(command -v rounds)" .rounds/bin/rounds'
 
 cluster-train: ## the same, each step a pod on the cluster that KUBECONFIG names; STORE and MLFLOW_TRACKING_URI as pods see them
 	@LAUNCH=kubernetes $(MAKE) train
@@ -123,4 +146,4 @@ clean: ## remove environments, logs and caches; finished runs in .rounds/store s
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo train cluster-train all one-source data watch ui serve up down sweep images chart setup test rerun test-all check bench drill clean
+.PHONY: help demo train known-problem cluster-train all one-source data watch publish score keys dvc ui serve up down sweep images chart setup test rerun test-all check bench drill clean

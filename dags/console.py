@@ -21,6 +21,8 @@ from typing import IO, Any
 from launch import child, environment
 
 TAIL = 25
+CRASHED, REFUSED = 1, 2  # exit codes, as a step's own
+REFUSALS = {"Refused", "Unfit"}  # of `launch.ending`
 OF_A_TASK = ("task", "launch.")  # loggers
 QUIET = {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 GUARDED = {"MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE": "false", "MLFLOW_SERVER_X_FRAME_OPTIONS": "DENY"}
@@ -70,7 +72,7 @@ def train(problem: str, parameters: Mapping[str, Any]) -> int:
     script = Path(environ["AIRFLOW__CORE__DAGS_FOLDER"]) / "one_run.py"
     command = [str(environment.python("airflow")), str(script), f"train_{problem}", given]
     last: deque[str] = deque(maxlen=TAIL)
-    told = False
+    told = refused = False
     logs = TaskLogs(Path(environ["AIRFLOW_HOME"]) / "logs")
     # Interrupted, not killed: so a step's container or pod ends with it.
     start = child.started(command, environment.ROOT, environ, last=signal.SIGINT)
@@ -80,12 +82,13 @@ def train(problem: str, parameters: Mapping[str, Any]) -> int:
             event = read(line)
             logs.write(line, event)
             last.append(_failure(event) or event["event"])
+            refused = refused or is_refusal(event)
             if words := spoken(event):
                 told = True
                 print(words, flush=True)
     if process.returncode != 0 and not told:
         print("\n".join(last), file=sys.stderr)
-    return process.returncode
+    return REFUSED if process.returncode == CRASHED and refused else process.returncode
 
 
 class TaskLogs:
@@ -119,6 +122,12 @@ def spoken(event: Mapping[str, Any]) -> str:
         return str(event["event"])
     words = _failure(event)
     return words.partition("\n")[0]
+
+
+def is_refusal(event: Mapping[str, Any]) -> bool:
+    """Whether a task ended with its step's exit code 2; a task that is tried again says so of its last try alone."""
+    raised = event.get("exception") or [{}]
+    return raised[0].get("exc_type") in REFUSALS
 
 
 def ui(port: int) -> int:

@@ -20,9 +20,11 @@ from rounds.run_commands import diff, get, open_report, prune, quarantine, runs,
 from rounds.run_commands import show as show_run
 from rounds.settings import settings
 from rounds.signing_commands import keys, override, sign
+from rounds.step_command import run
 from rounds.store import Store, open_store
 
-Verb: TypeAlias = Callable[..., Output]
+Verb: TypeAlias = Callable[..., Output | None]
+NEED_NO_STORE = {keys, run}
 LONGEST = 365
 WORDS = {
     "run": "a run's name, or 'latest'",
@@ -38,6 +40,7 @@ VERBS: dict[str, tuple[Verb, tuple[str, ...]]] = {
     "quarantine": (quarantine, ("run",)),
     "get": (get, ("run", "step")),
     "prune": (prune, ()),
+    "run": (run, ("step",)),
     "models": (models, ()),
     "promote": (promote, ("version",)),
     "rollback": (rollback, ()),
@@ -56,8 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     try:
         with kept_private():
-            output = arguments.verb(None if arguments.verb is keys else _store(), arguments)
-        code = show(output, arguments.json)
+            output = arguments.verb(None if arguments.verb in NEED_NO_STORE else _store(), arguments)
+        code = show(output, arguments.json) if output else DONE
         sys.stdout.flush()
     except RoundsError as error:
         print(words.printable(f"rounds: {error}"), file=sys.stderr)
@@ -90,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
         own.set_defaults(verb=verb)
         for name in names:
             own.add_argument(name, type=_count if name == "version" else str, help=WORDS.get(name, WORDS["run"]))
+        if verb is run:  # what follows is the step's own
+            own.add_argument("words", nargs=argparse.REMAINDER, help="the step's arguments: --run RUN, and its options")
+            continue
         own.add_argument("--problem", help="needed where several problems have such a run")
         own.add_argument("--json", action="store_true", help="the same as JSON")
         _add_options(word, own)

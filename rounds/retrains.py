@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -91,14 +91,19 @@ def _held(wanted: Ask, begun: list[Ask], running: list[Ask], cooldown: timedelta
     for ask in running:
         return f"training {ask.training} is under way, which run {ask.run} asked for"
     if cooldown:
-        begun = [ask for ask in begun if wanted.at - ask.at < cooldown]
-        until = f"; cooldown until {max(ask.at for ask in begun) + cooldown:%Y-%m-%d %H:%M} UTC" if begun else ""
+        # By days: two looks at the same hour of the day may be a minute more or less than so many days apart.
+        begun = [ask for ask in begun if _day(wanted) - _day(ask) < cooldown]
+        until = f"; cooldown until {max(_day(ask) for ask in begun) + cooldown}" if begun else ""
     else:
         begun, until = [ask for ask in begun if ask.bundle == wanted.bundle], ""
     for ask in begun:
         if ask.bundle == wanted.bundle and set(wanted.rules) <= set(ask.rules):
             return f"asked already by run {ask.run}, as training {ask.training}{until}"
     return until.removeprefix("; ")
+
+
+def _day(ask: Ask) -> date:
+    return ask.at.astimezone(UTC).date()
 
 
 def _folder(problem: str) -> str:

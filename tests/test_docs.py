@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.checkout import ROOT, STEPS, Checkout
@@ -17,13 +19,50 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "pro
 VERBS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
-def commands(page: Path, program: str) -> list[str]:
-    """Whole lines of code that start with the program, without their remarks."""
-    lines = re.findall(rf"^(?: {{4}})?({program} .+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return [line.split("#")[0].strip() for line in lines]
+PROGRAMS = ("curl", "docker", "dvc", "helm", "kubectl", "make", "model_signing", "python", "python3", "rounds")
+# What needs Airflow's environment, images, a cluster, a bucket or minutes runs as written elsewhere.
+ELSEWHERE = {
+    "make demo": ".ci/run",
+    "make test": ".ci/run",
+    "make train": "tests/dags/test_one_run.py",
+    "make drill": "tests/bench/test_drill.py",
+    "make serve": "tests/serving/running.py",
+    "make images": "tests/images/test_building.py",
+    "make chart": "tests/helm/released.py",
+    "make up": "tests/test_compose.py",
+    "make dvc": "tests/test_dvc.py",
+    "docker": "tests/test_compose.py",
+    "kubectl": "tests/helm/test_cluster.py",
+    "helm": "tests/helm/test_cluster.py",
+    "curl": "tests/serving/test_retraining.py",
+    "model_signing": "tests/jobs/test_signatures.py",
+}
 
 
-TYPED = [(page.name, command) for page in PAGES for command in commands(page, "rounds")]
+def commands(page: Path) -> list[str]:
+    """Every line of code that a person types, with what it goes on with, as it is written."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    lines += re.findall(r"^ {4}(\S.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return [line for line in lines if (words := typed(line)) and words[0] in PROGRAMS]
+
+
+def typed(line: str) -> list[str]:
+    """The words of a command without its remark and the settings before it."""
+    words = line.split("#")[0].split()
+    while words and re.match(r"[A-Z_]+=", words[0]):
+        words = words[1:]
+    return words
+
+
+def elsewhere(command: str) -> str:
+    """The file that runs it, if it does not run here."""
+    words = " ".join(typed(command))
+    return next((file for start, file in ELSEWHERE.items() if f"{words} ".startswith(f"{start} ")), "")
+
+
+EVERY = [(page.name, command) for page in PAGES for command in commands(page)]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -50,16 +89,57 @@ def demo(unchanged: Checkout, warm: Warm, tmp_path_factory: pytest.TempPathFacto
     return checkout
 
 
-@pytest.mark.parametrize(("page", "command"), TYPED)
-def test_every_command_of_rounds_works(demo: Checkout, page: str, command: str, tmp_path: Path) -> None:
-    words = shlex.split(command)
-    if any(word.isupper() for word in words):
-        pytest.skip(f"{command}: a form, not a command")
-    typed = [sys.executable, "-m", "rounds.cli", *words[1:]]
-    ended = subprocess.run(
-        typed, cwd=demo.root, env=demo.environment(), capture_output=True, text=True, input="", timeout=300
-    )
-    assert ended.returncode == 0, ended.stderr
+# In place of the one that makes environments: the command with this Python, which holds what every step needs.
+LAUNCHER = f"""
+import os, sys
+from pathlib import Path
+root = Path(__file__).resolve().parents[2]
+command = sys.argv[sys.argv.index("--") + 1:]
+os.chdir(root)
+path = os.pathsep.join([{str(Path(sys.executable).parent)!r}, os.environ["PATH"]])
+os.execvpe(command[0], command, {{**os.environ, "PATH": path, "PYTHONPATH": str(root)}})
+"""
+
+
+@pytest.fixture(scope="module")
+def typing(demo: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The checkout as somebody types in it, with the tables and keys that the pages speak of."""
+    root = tmp_path_factory.mktemp("typing") / "a checkout"
+    shutil.copytree(demo.root, root, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "serving", root / "serving", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Makefile", root)
+    for path, text in {
+        "dags/launch/environment.py": LAUNCHER,
+        "bin/rounds": f'#!/bin/sh\nexec "{sys.executable}" -m rounds.cli "$@"\n',
+        "calls.csv": "PatientId,called\n",
+    }.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    (root / "bin/rounds").chmod(0o755)
+    checkout = Checkout(root, demo.place)
+    raw = pl.read_parquet(checkout.file("ingest", "table.parquet", "demo"))
+    raw.sort("AppointmentDay").tail(2).drop("No-show").write_csv(root / "tomorrow.csv")
+    return checkout
+
+
+def test_every_command_runs_here_or_in_a_test_that_is_there() -> None:
+    assert {file for file in ELSEWHERE.values() if not (ROOT / file).exists()} == set()
+    bare = [command for _, command in EVERY if typed(command)[0] in {"dvc", "python", "python3"}]
+    assert bare == [], "a program of an environment of its own needs a verb"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+def test_every_command_of_a_page_works_as_it_is_written(typing: Checkout, page: Path) -> None:
+    """From the first to the last, since one may need what another made."""
+    environment = typing.environment(BROWSER="true", JOURNAL_KEY="k" * 40)
+    environment["PATH"] = os.pathsep.join([str(typing.root / "bin"), environment["PATH"]])
+    for command in commands(page):
+        if elsewhere(command) or any(word.isupper() for word in typed(command)):  # a form, such as RUN, is no command
+            continue
+        ended = subprocess.run(
+            ["bash", "-c", command], cwd=typing.root, env=environment, capture_output=True, text=True, input=""
+        )
+        assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
 
 
 def test_make_all_refuses_a_source() -> None:

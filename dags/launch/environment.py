@@ -9,7 +9,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 UV = "uv==0.13.8"
@@ -24,11 +26,57 @@ class NotMade(Exception):
     """An environment could not be made; the text says why and what to do."""
 
 
-def python(group: str) -> Path:
-    """The interpreter of the group's own environment."""
-    folder, wanted = HOME / "envs" / group, _wanted(group)
-    once(folder, wanted, lambda lock, made: _sync(group, folder, made[:1] != wanted[:1], lock))
+def python(group: str, progress: str = "") -> Path:
+    """The interpreter of the group's environment; groups with equal lists of packages share one."""
+    first = shared(group)
+    folder, wanted = HOME / "envs" / first, _wanted(first)
+    once(folder, wanted, lambda lock, made: _sync(first, folder, made[:1] != wanted[:1], lock), progress)
     return folder / "bin" / "python"
+
+
+def pythons(groups: Sequence[str]) -> list[Path]:
+    """Those of many groups; where several environments are missing, it says how far it is and how large they are."""
+    firsts = dict.fromkeys(shared(group) for group in groups)
+    missing = [first for first in firsts if mark(HOME / "envs" / first) != _wanted(first)]
+    if len(missing) < 2:
+        return [python(group) for group in groups]
+    begun = time.monotonic()
+    for count, first in enumerate(missing, start=1):
+        python(first, f" ({count} of {len(missing)})")
+    size = _size([HOME / "envs" / first for first in missing])
+    seconds = time.monotonic() - begun
+    print(f"{len(missing)} environments in .rounds/envs: {size / 1e9:.1f} GB, {seconds:.0f} s", file=sys.stderr)
+    return [python(group) for group in groups]
+
+
+def shared(group: str) -> str:
+    """The first group of pyproject.toml with the same packages; the group itself if it is not there."""
+    lists = _package_lists((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    own = lists.get(group)
+    return next((first for first, packages in lists.items() if packages == own), group)
+
+
+@cache
+def _package_lists(project: str) -> dict[str, tuple[bool, frozenset[str]]]:
+    """Each group's packages, and whether the project is installed beside them."""
+    import tomllib  # not above: an older Python must come as far as to be refused by name
+
+    groups = tomllib.loads(project)["dependency-groups"]
+
+    def packages(group: str) -> frozenset[str]:
+        found: set[str] = set()
+        for entry in groups[group]:
+            found |= {entry} if isinstance(entry, str) else packages(entry["include-group"])
+        return frozenset(found)
+
+    return {group: (group in TOOLS, packages(group)) for group in groups}
+
+
+def _size(folders: Sequence[Path]) -> int:
+    """Bytes on disk; a file that several of them link to counts once."""
+    stats = (path.lstat() for folder in folders for path in folder.rglob("*"))
+    blocks = {stat.st_ino: stat.st_blocks for stat in stats}
+    return 512 * sum(blocks.values())
 
 
 def uv() -> Path:
@@ -52,7 +100,7 @@ def keep_private() -> None:
     os.umask(0o077)
 
 
-def once(folder: Path, wanted: list[str], make: Callable[[int, list[str]], None]) -> None:
+def once(folder: Path, wanted: list[str], make: Callable[[int, list[str]], None], progress: str = "") -> None:
     """Make a folder, unless its mark says that it is whole and made from what is wanted; one maker at a time.
 
     `make` gets the lock, to hand on to what it starts: so the uv of a maker that was killed still holds it.
@@ -65,7 +113,7 @@ def once(folder: Path, wanted: list[str], make: Callable[[int, list[str]], None]
         fcntl.flock(lock, fcntl.LOCK_EX)
         made = mark(folder)  # somebody else may have made it while we waited
         if made != wanted:
-            print(f"making {folder.relative_to(ROOT)}", file=sys.stderr)
+            print(f"making {folder.relative_to(ROOT)}{progress}", file=sys.stderr)
             (folder / MARKER).unlink(missing_ok=True)
             make(lock, made)
             (folder / f"{MARKER}.new").write_text("\n".join(wanted), encoding="ascii")
@@ -156,7 +204,7 @@ def main(words: list[str]) -> None:
         sys.exit(f"python3 is {found}; want 3.11, 3.12 or 3.13. Name one: make ... PYTHON=python3.13")
     close()
     try:
-        folders = [python(group).parent for group in groups]
+        folders = [interpreter.parent for interpreter in pythons(groups)]
     except NotMade as error:
         sys.exit(f"environment.py: {error}")
     if command:

@@ -18,6 +18,7 @@ import pytest
 
 from bench.drill import books, clock, story, tables
 from bench.drill import world as outside
+from bench.drill.__main__ import duration
 from bench.drill.books import Answered
 from bench.drill.plan import Plan
 from bench.drill.position import Memory
@@ -246,6 +247,11 @@ def test_the_story_is_one_page_that_needs_nothing_else(weeks: list[dict[str, Any
     assert "<drifted>" not in page and "a lead &amp; more" in page
 
 
+def test_it_says_at_the_start_how_long_it_takes() -> None:
+    assert duration(5, 81_818, begun=False).startswith("it takes about 5 minutes on two cores")
+    assert "less from where it stands" in duration(12, 36_000, begun=True)
+
+
 def play(place: Path, *more: str) -> subprocess.Popen[str]:
     argv = [sys.executable, "-m", "bench.drill", "--folder", str(place), "--weeks", "2", *more]
     return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -264,7 +270,7 @@ def test_a_drill_that_was_killed_goes_on_where_it_was(tmp_path: Path) -> None:
     second = play(tmp_path)
     said, _ = second.communicate(timeout=900)
     assert second.returncode == 0, said
-    assert "goes on after 2026-02-" in said and "the first champion learns" not in said
+    assert "it takes about" in said and "goes on after 2026-02-" in said and "the first champion learns" not in said
     weeks = [json.loads(path.read_bytes()) for path in sorted((position.parent / "weeks").iterdir())]
     assert [each["week"] for each in weeks] == [1, 2]
     assert all(each["truth"]["watched"]["rows"] for each in weeks)

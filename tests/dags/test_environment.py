@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import stat
@@ -76,6 +77,16 @@ def test_a_changed_lock_is_a_sync_and_a_moved_checkout_a_new_making(clone: Path)
     first = (moved / ".rounds/envs/ingest/bin/rounds").read_text()
     assert str(moved) in first
     assert str(clone) not in first
+
+
+def test_equal_lists_share_one_and_several_say_how_far_and_how_large(clone: Path) -> None:
+    maker = make(clone, "ingest", "features", "collect", "decide")
+    _, text = maker.communicate()
+    assert maker.returncode == 0, text
+    *making, total = text.splitlines()
+    assert making == ["making .rounds/envs/ingest (1 of 2)", "making .rounds/envs/decide (2 of 2)"]
+    assert re.fullmatch(r"2 environments in \.rounds/envs: \d+\.\d GB, \d+ s", total)
+    assert sorted(path.name for path in (clone / ".rounds/envs").iterdir() if path.is_dir()) == ["decide", "ingest"]
 
 
 def test_eight_at_once(clone: Path) -> None:

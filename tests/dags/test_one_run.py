@@ -63,3 +63,7 @@ def test_each_try_has_its_own_and_a_failure_is_in_it(scratch: Scratch) -> None:
         assert raised == ["ingest: crashed (exit 1), a retry may help\nno table"]
     ((run,),) = scratch.rows("run_id", "dag_run")
     assert run.startswith("manual__")
+
+
+def test_it_ends_with_the_exit_code_of_the_step(scratch: Scratch) -> None:
+    assert trained(scratch, {}, validate="print('a bad table'); raise SystemExit(2)") == 2

@@ -24,7 +24,7 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path / "store")
 
 
-def asks(shelf: Shelf, run: str, day: int = 0, cooldown: int = 14, **more: Any) -> Answer:
+def asks(shelf: Shelf, run: str, day: float = 0, cooldown: int = 14, **more: Any) -> Answer:
     """What a run of the watch is told on that day."""
     told = {"bundle": "b1", "rules": ("drift",), **more}
     key = retrains.key("noshow", told["bundle"], told["rules"])
@@ -80,10 +80,19 @@ def test_a_training_ends_well_or_refused(shelf: Shelf, step: str, verdict: Verdi
     state = {"done": "ended", "refused": "refused"}[verdict]
     assert retrains.state(shelf.store, "noshow", "retrain-monday") == state
     assert asks(shelf, "monday").held.startswith("asked already by run monday, as training retrain-monday"), "cleared"
-    until = "cooldown until 2026-12-05 05:00 UTC"
+    until = "cooldown until 2026-12-05"
     assert asks(shelf, "b", 1).held == f"asked already by run monday, as training retrain-monday; {until}"
     assert asks(shelf, "b", 13, rules=("age",), bundle="b2").held == until
     assert asks(shelf, "b", 14).ask, "there are two weeks of new data"
+
+
+def test_a_cooldown_goes_by_days_and_not_by_the_minute(shelf: Shelf) -> None:
+    """A retrain of 18:01 does not hold the look of 18:00 a fortnight later."""
+    minutes = 1 / (24 * 60)
+    assert asks(shelf, "monday", minutes).ask
+    trains(shelf, "monday")
+    assert asks(shelf, "sunday", 13 + minutes, rules=("age",)).held == "cooldown until 2026-12-05"
+    assert asks(shelf, "later", 14, rules=("age",)).ask
 
 
 def test_without_a_cooldown_a_reason_asks_once(shelf: Shelf) -> None:
