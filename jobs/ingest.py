@@ -11,13 +11,14 @@ from rounds.errors import SourceError
 from rounds.files import Reader, Writer
 from rounds.manifest import Facts
 from rounds.settings import settings
-from rounds.sourced import Journal, Simulate, Source
+from rounds.sourced import Csv, Journal, Simulate, Source, with_separator
 from rounds.step import step
 
 
 @dataclass(frozen=True)
 class Knobs:
     source: Source
+    csv: Csv
 
 
 def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, tuple[Source, Facts]]:
@@ -27,6 +28,7 @@ def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, tuple[Source, Facts]
         source = chosen(typed, chosen(usual, knobs.source))
     else:
         source = chosen(typed or usual, knobs.source)
+    source = with_separator(source, knobs.csv)
     known = SOURCES[source.kind].fingerprint(source, read)
     return {"source": {"kind": source.kind, **known}}, (source, known)
 

@@ -29,7 +29,7 @@ from rounds.manifest import Facts
 from rounds.pasts import Pasts, open_pasts
 from rounds.reasons import strongest
 from rounds.recorded import Ledger
-from rounds.sourced import File
+from rounds.sourced import Csv, File, with_separator
 from rounds.step import step
 from rounds.verified_versions import open_champion
 
@@ -44,6 +44,7 @@ class Knobs:
     checks: Validate
     serve: Serve
     score: Score
+    csv: Csv
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def land(read: Reader, knobs: Knobs) -> tuple[pl.LazyFrame, Facts]:
     typed, usual = read.options["appointments"], knobs.score.source
     if not typed and usual is None:
         raise Refused("nobody said which appointments. Want --appointments FILE, or score.source in problem.yaml.")
-    source = chosen(typed, usual or File(kind="file", path=typed))
+    source = with_separator(chosen(typed, usual or File(kind="file", path=typed)), knobs.csv)
     target = read.scratch / "appointments.parquet"
     SOURCES[source.kind].land(source, read, target)
     return pl.scan_parquet(target, glob=False), SOURCES[source.kind].fingerprint(source, read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from collections.abc import Callable, Mapping
 
 import polars as pl
@@ -41,7 +42,20 @@ def value(text: pl.Expr, column: Column, outcome: Outcome | None = None) -> pl.E
     """The typed value of tidy text; null where there is none that is certain."""
     if outcome is not None:
         return _spelt(text, answers(outcome))
-    return READERS[column.type](text)
+    return READERS[column.type](text if column.format is None else _in_order(text, column.format))
+
+
+def _in_order(text: pl.Expr, format: str) -> pl.Expr:
+    """A day of this format as year, month, day, with the time that follows it; any other text as it is."""
+    mark = re.escape(format[2])
+    groups = text.str.extract_groups(rf"^([0-9]{{1,2}}){mark}([0-9]{{1,2}}){mark}([0-9]{{4}})([T ].*)?$").struct
+    first, second = (groups.field(name).str.zfill(2) for name in ("1", "2"))
+    day, month = (first, second) if format.startswith("DD") else (second, first)
+    time = groups.field("4").fill_null("")
+    seconds = pl.when(time.str.contains(r"^.[0-9]{1,2}:[0-9]{2}$")).then(pl.lit(":00")).otherwise(pl.lit(""))
+    padded = time.str.replace(r"^(.)([0-9]:)", "${1}0${2}") + seconds
+    iso = pl.concat_str([groups.field("3"), pl.lit("-"), month, pl.lit("-"), day, padded])
+    return pl.when(groups.field("3").is_not_null()).then(iso).otherwise(text)
 
 
 def answers(outcome: Outcome) -> dict[int, tuple[str, ...]]:

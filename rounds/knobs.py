@@ -12,11 +12,12 @@ from pydantic import Field, model_validator
 from rounds.answering import Serve
 from rounds.modelling import Evaluate, Register, Train, Tune
 from rounds.sections import Knobs, Positive, Share
-from rounds.sourced import Source
+from rounds.sourced import Csv, Source
 from rounds.watched import Watch
 
 Moment = Literal["booking", "day_before"]
 ColumnType = Literal["identifier", "integer", "number", "flag", "category", "date", "timestamp"]
+DayFormat = Literal["DD/MM/YYYY", "MM/DD/YYYY", "DD.MM.YYYY", "DD-MM-YYYY"]
 Action = Literal["warn", "refuse"]
 
 
@@ -48,6 +49,7 @@ class Column(Knobs):
     raw: Annotated[str, Field(alias="from")]
     type: ColumnType
     between: Bounds | None = None
+    format: DayFormat | None = None  # a spelling of days beside 2016-04-29
     within: Annotated[tuple[str, ...] | None, Field(alias="in", min_length=1)] = None
     unique: bool = False
     known: Moment | Literal["afterwards"] = "booking"
@@ -60,6 +62,8 @@ class Column(Knobs):
             )
         if self.between is not None and self.between[0] > self.between[1]:
             raise ValueError(f"between is {list(self.between)}; want the lower bound first")
+        if self.format is not None and self.type not in {"date", "timestamp"}:
+            raise ValueError(f"format is for date and timestamp, and the type is {self.type}; leave it out")
         if self.within is not None and self.type != "category":
             raise ValueError(f"'in' is for a category, and the type is {self.type}; use 'between', or leave it out")
         words = self.within or ()
@@ -200,6 +204,7 @@ class Problem(Watch):
     schedule: str | None = None
     owner: str = "rounds"  # whom Airflow names
     source: Source
+    csv: Csv = Csv()
     who: str
     when: When
     outcome: Outcome

@@ -85,6 +85,10 @@ def _implied(name: str, column: Column, outcome: str | None) -> Iterator[Check]:
 
 def _typed(name: str, column: Column, outcome: str | None) -> Check:
     wanted = "one of the outcome's two words, or 0 or 1" if name == outcome else _WANTED[column.type]
+    if column.type in {"date", "timestamp"}:
+        wanted += (
+            f", or {column.format}" if column.format else "; the key 'format' of the column names another spelling"
+        )
     return Check(f"{name}-type", "type", wanted, name)
 
 

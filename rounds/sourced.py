@@ -22,14 +22,29 @@ class Simulate(Knobs):
     dirt: Share = 0.0
 
 
-class File(Knobs):
+Separator = Literal[",", ";", "\t", "|"]
+
+
+class Csv(Knobs):
+    """How csv files are written where a source does not say it itself."""
+
+    separator: Separator = ","
+
+
+class Table(Knobs):
+    """A source that may be a csv file; without a separator of its own it has that of `csv`."""
+
+    separator: Separator | None = None
+
+
+class File(Table):
     """A csv, csv.gz or Parquet file on this machine."""
 
     kind: Literal["file"]
     path: str
 
 
-class Https(Knobs):
+class Https(Table):
     """A csv, csv.gz or Parquet file on the web, known by its digest."""
 
     kind: Literal["https"]
@@ -37,14 +52,14 @@ class Https(Knobs):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class S3(Knobs):
+class S3(Table):
     """A csv, csv.gz or Parquet file in a bucket, opened with the keys of the environment."""
 
     kind: Literal["s3"]
     url: Annotated[str, Field(pattern=r"^s3://[^/@?#\s]+/[^/?#][^?#]*$")]
 
 
-class Dvc(Knobs):
+class Dvc(Table):
     """A file that a DVC pointer stands for."""
 
     kind: Literal["dvc"]
@@ -60,3 +75,12 @@ class Journal(Knobs):
 
 
 Source = Annotated[Simulate | File | Https | S3 | Dvc | Journal, Field(discriminator="kind")]
+
+
+def with_separator(source: Source, csv: Csv) -> Source:
+    """The source, and the table that a journal goes on from, with the separator of `csv` where they name none."""
+    if isinstance(source, Journal) and source.base is not None:
+        return source.model_copy(update={"base": with_separator(source.base, csv)})
+    if isinstance(source, Table) and source.separator is None:
+        return source.model_copy(update={"separator": csv.separator})
+    return source

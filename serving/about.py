@@ -188,7 +188,8 @@ def _field(name: str, column: Column, inputs: Inputs, example: Any) -> dict[str,
     if name not in inputs.required:
         kind = or_nothing(kind)
     extra = {"title": name.replace("_", " ").capitalize(), "description": told, "examples": [example]}
-    return {**extra, **kind, "x-from": column.raw, "x-type": column.type}
+    spelling = {"x-format": column.format} if column.format else {}
+    return {**extra, **kind, "x-from": column.raw, "x-type": column.type, **spelling}
 
 
 def or_nothing(kind: dict[str, Any]) -> dict[str, Any]:

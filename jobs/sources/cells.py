@@ -12,14 +12,14 @@ BLOCK = 256 * 1024
 ROW = 100  # cells of the largest size to a row
 
 
-def check_cells(path: Path) -> None:
+def check_cells(path: Path, separator: str = ",") -> None:
     """Refuse a cell or a row that is larger than it may be."""
-    most = CELL.bytes
+    most, marks = CELL.bytes, f"{separator}\n".encode()
     cell, row, inside = 0, 0, False  # bytes since the last cell and row ended, and whether that is between quotes
     with path.open("rb") as file:
         while block := file.read(min(BLOCK, most)):
             ends = inside ^ (block.count(b'"') % 2 == 1)
-            cell = _longest(block, b",\n", cell, inside, ends, most)
+            cell = _longest(block, marks, cell, inside, ends, most)
             row = _longest(block, b"\n", row, inside, ends, most * ROW)
             if cell > most:
                 raise Refused(f"the source {path.name} has a cell of {CELL}. See what it holds.")

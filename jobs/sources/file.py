@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import json
 import zlib
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def fingerprint(source: File, read: Reader) -> Facts:
 
 
 def land(source: File, read: Reader, target: Path) -> None:
-    land_table(_found(source), target, read.scratch)
+    land_table(_found(source), target, read.scratch, source.separator or ",")
 
 
 def _found(source: File) -> Path:
@@ -52,7 +53,7 @@ def _found(source: File) -> Path:
     return path
 
 
-def land_table(path: Path, target: Path, scratch: Path) -> None:
+def land_table(path: Path, target: Path, scratch: Path, separator: str = ",") -> None:
     """Stream the table in a file to Parquet; what is no table is refused in a sentence."""
     with path.open("rb") as file:
         head = file.read(4)
@@ -66,7 +67,7 @@ def land_table(path: Path, target: Path, scratch: Path) -> None:
         kind = _NOT_TABLES.get(head, "packed twice")
         raise Refused(f"the source {path.name} is {kind}; want csv, csv.gz or Parquet. Export it as one of these.")
     else:
-        _land_csv(path, target)
+        _land_csv(path, target, separator)
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:
@@ -156,11 +157,14 @@ def _unless_of_the_disk(error: pl.exceptions.PolarsError) -> None:
         raise error
 
 
-def _land_csv(path: Path, target: Path) -> None:
-    check_cells(path)
-    names = _header(path)
-    if len(names) == 1 and (other := next((mark for mark in ";\t|" if mark in names[0]), None)):
-        raise Refused(f"the source {path.name} has one column, parted by {other!r} it seems; want a csv parted by ','.")
+def _land_csv(path: Path, target: Path, separator: str) -> None:
+    check_cells(path, separator)
+    names = _header(path, separator)
+    if len(names) == 1 and (other := next((mark for mark in ",;\t|" if mark in names[0]), None)):
+        raise Refused(
+            f"the source {path.name} has one column, parted by {other!r} it seems; want a csv parted by {separator!r}. "
+            f"Say 'csv: {{separator: {json.dumps(other)}}}' in problem.yaml if that is how it is written."
+        )
     if not any(names):
         raise Refused(f"the source {path.name} begins with an empty line; want a header. Remove what is above it.")
     _check_doubled(path, names)
@@ -170,13 +174,16 @@ def _land_csv(path: Path, target: Path) -> None:
                 path,
                 infer_schema=False,
                 glob=False,
+                separator=separator,
                 schema=dict.fromkeys(names, pl.String),
             ),
             target,
         )
     except pl.exceptions.PolarsError as error:
         _unless_of_the_disk(error)
-        fault = _undecodable(path) or _ragged(path, len(names)) or "quotes or line ends stand where none should"
+        fault = (
+            _undecodable(path) or _ragged(path, len(names), separator) or "quotes or line ends stand where none should"
+        )
         raise Refused(
             f"the source {path.name} is no csv that can be read: {fault}. Mend or export it again."
         ) from error
@@ -191,7 +198,7 @@ def _check_doubled(path: Path, names: list[str]) -> None:
             raise Refused(f"the source {path.name} has one name for columns {first} and {place}; want each name once.")
 
 
-def _header(path: Path) -> list[str]:
+def _header(path: Path, separator: str) -> list[str]:
     with path.open("rb") as file:
         head = file.read(HEAD)
     if not head.strip():
@@ -201,7 +208,9 @@ def _header(path: Path) -> list[str]:
     if b"\n" not in head and b"\r" in head:
         raise Refused(f"the source {path.name} ends its lines in a lone carriage return. Save it with line feeds.")
     try:
-        names = next(csv.reader(io.StringIO(head.decode("utf-8-sig", errors="replace"), newline="")))
+        names = next(
+            csv.reader(io.StringIO(head.decode("utf-8-sig", errors="replace"), newline=""), delimiter=separator)
+        )
     except (csv.Error, StopIteration) as error:
         raise Refused(f"the source {path.name} has no header that can be read. Fetch or export it again.") from error
     if any("\ufffd" in name for name in names):
@@ -219,10 +228,10 @@ def _undecodable(path: Path) -> str | None:
     return None
 
 
-def _ragged(path: Path, names: int) -> str | None:
+def _ragged(path: Path, names: int, separator: str) -> str | None:
     csv.field_size_limit(2**31 - 1)
     with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file, strict=True)
+        rows = csv.reader(file, strict=True, delimiter=separator)
         try:
             for row in rows:
                 if len(row) > names:

@@ -75,7 +75,16 @@ function appointment(names, cells, schema) {
 export function value(cell, kind) {
   const text = cell.trim();
   if (NULLS.has(text) && !(kind["x-known"] ?? []).includes(text)) return null;
-  return (READERS[kind["x-type"]] ?? ((same) => same))(text);
+  return (READERS[kind["x-type"]] ?? ((same) => same))(inOrder(text, kind["x-format"]));
+}
+
+// A day of the format that problem.yaml names, as year, month, day; any other text as it is.
+function inOrder(text, format) {
+  const parts = format && text.match(/^(\d{1,2})([/.-])(\d{1,2})\2(\d{4})([T ].*)?$/);
+  if (!parts || parts[2] !== format[2]) return text;
+  const [first, second] = [parts[1].padStart(2, "0"), parts[3].padStart(2, "0")];
+  const [day, month] = format.startsWith("DD") ? [first, second] : [second, first];
+  return `${parts[4]}-${month}-${day}${(parts[5] ?? "").replace(/^(.)(\d:)/, "$10$2")}`;
 }
 
 const READERS = {

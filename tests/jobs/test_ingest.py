@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import problems
 from jobs.sources import file
 from rounds.errors import Refused
-from tests.checkout import Checkout, Ended
+from tests.checkout import KNOBS, Checkout, Ended
 from tests.jobs.bad_sources import BAD, ODD, parquet, quoted
 from tests.warm import Warm
 
@@ -200,3 +201,33 @@ def test_a_first_row_of_values_reaches_no_message_report_or_manifest(here: Check
         said += "".join(path.read_text(encoding="utf-8") for path in written)
         assert "in problem.yaml" in said
         assert secret not in said and "29872499824296" not in said
+
+
+def test_a_table_with_semicolons_and_the_day_first_is_read_by_its_keys(checkout: Checkout, warm: Warm) -> None:
+    """As a spreadsheet of another country writes it: the typed table is the same as that of the usual spelling."""
+    assert warm.run(checkout, "ingest", "usual").well and warm.run(checkout, "validate", "usual").well
+    raw = pl.read_parquet(checkout.file("ingest", "table.parquet", "usual"))
+    day, moment = pl.col("AppointmentDay"), pl.col("ScheduledDay")
+    spelt = raw.with_columns(
+        day.str.slice(0, 10).str.to_date().dt.strftime("%d/%m/%Y"),
+        moment.str.slice(0, 19).str.to_datetime("%Y-%m-%dT%H:%M:%S").dt.strftime("%-d/%-m/%Y %H:%M:%S"),
+    )
+    source = checkout.place / "spreadsheet.csv"
+    spelt.write_csv(source, separator=";")
+    refusal = warm.run(checkout, "ingest", "refused", SOURCE=str(source)).sentence(2)
+    assert """Say 'csv: {separator: ";"}' in problem.yaml""" in refusal
+    checkout.change(KNOBS, "columns:\n", 'csv: {separator: ";"}\ncolumns:\n')
+    assert warm.run(checkout, "ingest", "other", SOURCE=str(source)).well
+    assert warm.run(checkout, "validate", "other").code == 2
+    rules = {
+        rule["id"]: rule for rule in json.loads(checkout.file("validate", "report.json", "other").read_bytes())["rules"]
+    }
+    assert (
+        rules["appointment_day-type"]["broken"] == raw.height and "'format'" in rules["appointment_day-type"]["wanted"]
+    )
+    for column, kind in (("AppointmentDay", "date"), ("ScheduledDay", "timestamp")):
+        checkout.change(KNOBS, f"{column}, type: {kind}", f"{column}, type: {kind}, format: DD/MM/YYYY")
+    ended = warm.run(checkout, "validate", "other")
+    assert ended.well, ended.text
+    tables = [checkout.content("validate", run)["files"]["table.parquet"] for run in ("usual", "other")]
+    assert tables[0] == tables[1]

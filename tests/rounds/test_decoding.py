@@ -146,3 +146,34 @@ def test_timestamp_in_utc() -> None:
     wrong = ["2016-04-29", "2016-04-29T24:00:00Z", "2016-04-29T23:59:60Z", "2016-02-30T10:00:00Z", "18:38:08",
              "2016-04-29T18:38:08+15:00", "1899-12-31T23:59:59Z"]  # fmt: skip
     assert read("timestamp", *wrong) == [None] * len(wrong)
+
+
+@pytest.mark.parametrize(
+    ("format", "cell", "wanted"),
+    [
+        ("DD/MM/YYYY", "03/04/2016", datetime.date(2016, 4, 3)),
+        ("DD/MM/YYYY", "3/4/2016", datetime.date(2016, 4, 3)),
+        ("DD/MM/YYYY", "2016-04-03", datetime.date(2016, 4, 3)),
+        ("DD/MM/YYYY", "03.04.2016", None),
+        ("DD/MM/YYYY", "31/02/2016", None),
+        ("DD/MM/YYYY", "03/04/16", None),
+        ("MM/DD/YYYY", "03/04/2016", datetime.date(2016, 3, 4)),
+        ("DD.MM.YYYY", "03.04.2016", datetime.date(2016, 4, 3)),
+        ("DD-MM-YYYY", "03-04-2016", datetime.date(2016, 4, 3)),
+    ],
+)
+def test_a_day_in_the_format_of_its_column(format: str, cell: str, wanted: datetime.date | None) -> None:
+    assert read("date", cell, format=format) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("cell", "time"), [(" 9:05", (9, 5, 0)), ("T09:05:07Z", (9, 5, 7)), (" 09:05:07", (9, 5, 7)), (" 25:00", None)]
+)
+def test_a_moment_in_the_format_of_its_column(cell: str, time: tuple[int, int, int] | None) -> None:
+    moment = time and datetime.datetime(2016, 4, 3, *time)
+    assert read("timestamp", f"3/4/2016{cell}", format="DD/MM/YYYY") == [moment]
+
+
+def test_a_format_is_for_days_alone() -> None:
+    with pytest.raises(ValueError, match="format is for date and timestamp, and the type is integer"):
+        Column.model_validate({"from": "X", "type": "integer", "format": "DD/MM/YYYY"})
