@@ -142,6 +142,29 @@ def test_every_command_of_a_page_works_as_it_is_written(typing: Checkout, page: 
         assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
 
 
+def test_a_verb_shows_the_steps_exit_code_and_the_command_keeps_it(typing: Checkout) -> None:
+    """Make itself ends with 2 whatever happened, so what wants the code asks `rounds run`."""
+    environment = typing.environment()
+    environment["PATH"] = os.pathsep.join([str(typing.root / "bin"), environment["PATH"]])
+    for command, code, text in (
+        ("make data RUN=bad SOURCE=missing.csv", 2, "Error 2"),
+        ("rounds run ingest --run bad --source missing.csv", 2, "is not a file"),
+        ("rounds run tune --run demo", 99, ""),
+        ("rounds run nothing --run bad", 2, "there is no step 'nothing' (found: collect, decide, evaluate,"),
+    ):
+        ended = subprocess.run(command.split(), cwd=typing.root, env=environment, capture_output=True, text=True)
+        assert ended.returncode == code, ended.stdout + ended.stderr
+        assert text in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("verb", ["train", "data", "publish", "score", "watch"])
+def test_a_problem_that_is_not_there_is_named_and_so_are_those_that_are(verb: str) -> None:
+    ended = subprocess.run(["make", verb, "PROBLEM=nope"], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 2
+    first = ended.stdout.splitlines()[0]
+    assert first == "there is no problem 'nope' in problems/ (found: noshow). Name one: make ... PROBLEM=noshow"
+
+
 def test_make_all_refuses_a_source() -> None:
     """One table fits one problem, so it must not be ignored for the others."""
     ended = subprocess.run(["make", "all", "SOURCE=a.csv"], cwd=ROOT, capture_output=True, text=True)
