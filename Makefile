@@ -26,7 +26,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' Makefile
 
 demo: $(IMAGES) ## set up, then run the DAG train_noshow on simulated appointments and show what came of it
-	@$(MAKE) train PROBLEM=noshow RUN=demo SOURCE=
+	@$(MAKE) train PROBLEM=noshow RUN=demo SOURCE=simulate
 	@printf '%s\n' "" "What next:" "  .rounds/bin/rounds open demo       the report of this model, in the browser" \
 		"  make ui                           Airflow: train_noshow holds this run, and the log of each step" \
 		"  make serve                        the service, with a page for tomorrow's list" \

@@ -9,7 +9,7 @@ import polars as pl
 
 from jobs.collecting import incoming, predictions
 from jobs.collecting.predictions import INPUT, Journaled, Windows
-from jobs.sources import SOURCES, chosen
+from jobs.sources import SOURCES
 from rounds import journal, log, manifest, outcomes
 from rounds.audit import audit, write_report
 from rounds.errors import Refused
@@ -18,7 +18,7 @@ from rounds.knobs import Column, Outcome, When
 from rounds.manifest import Facts
 from rounds.outcomes import LEDGER
 from rounds.recorded import Ledger
-from rounds.sourced import File
+from rounds.sourced import File, parse_source
 from rounds.step import step
 from rounds.watched import Collect, Monitor
 
@@ -87,7 +87,7 @@ def receive(read: Reader, knobs: Knobs, at: datetime) -> None:
     typed = read.options["outcomes"]
     if not typed:
         return
-    source = chosen(typed, File(kind="file", path=typed))
+    source = parse_source(typed, File(kind="file", path=typed))
     target = read.scratch / "outcomes.parquet"
     SOURCES[source.kind].land(source, read, target)
     digest = manifest.digest(SOURCES[source.kind].fingerprint(source, read))

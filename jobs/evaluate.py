@@ -67,6 +67,7 @@ def judge(rows: Rows, fitted: Bundle, knobs: Knobs) -> tuple[Facts, list[Verdict
     ]
     found = {
         **about(rows, exam, knobs),
+        "origin": fitted.origin,
         "metrics": whole.estimates(),
         "baselines": beside(whole, taken),
         "without_same_day": parts.judge("without same-day", "", exam.of(rows.lead[rows.test] > 0), asked.smallest),

@@ -1,4 +1,4 @@
-"""Bring the raw table in, every value exactly as its source spells it.  Reads a source.  Writes table.parquet."""
+"""Bring the raw table in, every value exactly as its source spells it.  Reads a source.  Writes table.parquet, origin.json."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from jobs.sources import SOURCES, chosen
+from jobs.sources import SOURCES
+from rounds import log, origin, usual_source
 from rounds.errors import SourceError
 from rounds.files import Reader, Writer
 from rounds.manifest import Facts
 from rounds.settings import settings
-from rounds.sourced import Csv, Journal, Simulate, Source, with_separator
+from rounds.sourced import Csv, Source, describe, parse_source, with_separator
 from rounds.step import step
 
 
@@ -21,46 +22,73 @@ class Knobs:
     csv: Csv
 
 
-def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, tuple[Source, Facts]]:
-    """What the table is, known before a row of it is read."""
-    typed, usual = read.options["source"], settings().source or ""
+@dataclass(frozen=True)
+class Chosen:
+    """The source of this run, its fingerprint, and what to say of how it was chosen."""
+
+    source: Source
+    known: Facts
+    note: str
+
+
+def choose(read: Reader, knobs: Knobs) -> tuple[Source, str]:
+    """What was typed, else `SOURCE=`, else what is remembered, else what problem.yaml says; and a note for people."""
+    usual = usual_source.read(read.store, read.problem)
+    otherwise = usual.source if usual else knobs.source
+
+    def parse(typed: str, base: Source) -> Source:
+        return knobs.source if typed == knobs.source.kind else parse_source(typed, base)
+
+    typed = read.options["source"]
+    environment = settings().source or ""
     if typed.startswith("journal:"):  # it goes on from the table that would be taken otherwise
-        source = chosen(typed, chosen(usual, knobs.source))
-    else:
-        source = chosen(typed or usual, knobs.source)
-    source = with_separator(source, knobs.csv)
+        return parse(typed, parse(environment, otherwise)), ""
+    source = parse(typed or environment, otherwise)
+    if typed or environment:
+        return source, ""
+    if usual is not None:
+        return source, f"no source was given, so it reads {describe(source)} as before: {usual_source.ADVICE}"
+    if origin.of_source(source) == origin.SIMULATED:
+        return source, "no source was given, so its rows are simulated. Give a table with SOURCE= or 'rounds source'"
+    return source, ""
+
+
+def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, Chosen]:
+    """What the table is, known before a row of it is read. A source that was given is remembered."""
+    given, note = choose(read, knobs)
+    source = with_separator(given, knobs.csv)
     known = SOURCES[source.kind].fingerprint(source, read)
-    return {"source": {"kind": source.kind, **known}}, (source, known)
-
-
-def sort_of_table(source: Source) -> str:
-    """Only tables of one sort are compared: given or simulated ones. A journal is of the sort of its base table."""
-    base = source.base if isinstance(source, Journal) else source
-    return "simulated" if isinstance(base, Simulate) else "given"
+    if read.options["source"] or settings().source:
+        note = usual_source.remember(read.store, read.problem, given)
+    return {"source": {"kind": source.kind, **known}}, Chosen(source, known, note)
 
 
 @step(
     knobs=Knobs,
     also=fingerprint,
     options={
-        "source": "a path, https://...#sha256=..., s3://..., a .dvc pointer, journal:DAY; else SOURCE=, problem.yaml"
+        "source": "a path, https://...#sha256=..., s3://..., a .dvc pointer, journal:DAY; else SOURCE=, what is remembered, problem.yaml"
     },
 )
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
-    source, known = read.also
+    source: Source = read.also.source
+    kind = SOURCES[source.kind]
     whole = read.scratch / "landed.parquet"  # a table that is refused half way is not kept
-    found = SOURCES[source.kind].land(source, read, whole)  # what a source counted, where it leaves rows out
-    if SOURCES[source.kind].fingerprint(source, read) != known:
+    counted = kind.land(source, read, whole)  # what a source counted, where it leaves rows out
+    if kind.fingerprint(source, read) != read.also.known:
         raise SourceError("the source changed while it was read. Run again when nobody writes to it.")
     target = whole.rename(write.path("table.parquet"))
     landed = pl.scan_parquet(target, glob=False)
     rows = landed.select(pl.len()).collect().item()
+    write.json(origin.FILE, {"origin": origin.of_source(source)})
+    if read.also.note:
+        log.say(read.also.note)
     return {
         "source": source.kind,
-        "table": sort_of_table(source),
+        "origin": origin.of_source(source),
         "rows": rows,
         "columns": len(landed.collect_schema()),
-        **(found or {}),
+        **(counted or {}),
     }
 
 

@@ -79,6 +79,7 @@ def about(by: Champion, collected: Facts, windows: list[Window], knobs: Knobs) -
         "model": knobs.model,
         "version": by.number,
         "bundle": by.bundle.digest,
+        "origin": by.bundle.origin,
         "made": made.isoformat(),
         "age_days": max((to - made) / timedelta(days=1), 0.0),
         "seen": told[0]["seen"],

@@ -14,7 +14,7 @@ import polars as pl
 import problems
 from jobs.champions import rescored, wording
 from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
-from rounds import log, manifest, mirror, releasing, verified_versions
+from rounds import log, manifest, mirror, promotion, releasing, verified_versions
 from rounds.bundle import Bundle
 from rounds.candidate import read_bundle, require_own_definition
 from rounds.errors import Refused
@@ -135,12 +135,18 @@ def decide(candidate: Candidate, registry: Registry, version: Version, shelf: Sh
         return None
     if version.stage == ARCHIVED:
         return f"version {number} was champion before and was replaced; 'rounds promote {number}' brings it back"
+    if objection := promotion.origin_objection(shelf, version):
+        return f"{objection}; 'rounds promote {number} --reason WHY' does it by hand"
     registry.challenge(version)
-    answer = test(candidate, registry, version, shelf) if CHAMPION in shelf.aliases else {}
+    champion = shelf.by_alias(CHAMPION)
+    comparable = champion is not None and champion.origin == version.origin
+    answer = test(candidate, registry, version, shelf) if comparable else {}
     if answer and not answer["passed"]:
         return f"version {number} stays challenger: {wording.refusals(answer)}"
     if not automatic:
         return f"version {number} may become champion: 'rounds promote {number}' does it{wording.success(answer)}"
+    if champion is not None and not comparable:
+        log.say(f"version {champion.number} learned from simulated data, so the two are not compared")
     registry.promote(number)
     return None
 

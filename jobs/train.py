@@ -1,4 +1,4 @@
-"""Fit the model, calibrate it on a later slice of time.  Reads features, tune.  Writes the bundle's three files."""
+"""Fit the model, calibrate it on a later slice of time.  Reads ingest, features, tune.  Writes the bundle's three files."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ from rounds.knobs import Split
 from rounds.manifest import Facts
 from rounds.matrix import feature_names, matrix, outcomes
 from rounds.modelling import Train
+from rounds.origin import FILE as ORIGIN
+from rounds.origin import GIVEN, Origin
+from rounds.origin import read as read_origin
 from rounds.slices import cut, proof
 from rounds.step import step
 from rounds.tables import day_numbers
@@ -32,7 +35,9 @@ class Knobs(Sections):
     train: Train
 
 
-def fit(table: pl.DataFrame, knobs: Knobs, definition: str, problem: str) -> tuple[Bundle, Facts]:
+def fit(
+    table: pl.DataFrame, knobs: Knobs, definition: str, problem: str, origin: Origin = GIVEN
+) -> tuple[Bundle, Facts]:
     """A bundle and how it came about; the rows of the test slice are counted and otherwise not looked at."""
     slices = cut(table.get_column(knobs.split.by).cast(pl.Date), knobs.split)
     fitting, calibrating = (slices.rows(table, knobs.split.by, name) for name in ("fit", "calibrate"))
@@ -59,9 +64,11 @@ def fit(table: pl.DataFrame, knobs: Knobs, definition: str, problem: str) -> tup
         sections=TypeAdapter(Sections).dump_python(knobs, mode="json", by_alias=True, exclude_defaults=True),
         reference=reference.statistics(names, *(part[weeks] for part in (held, scores, had, who))),
         knobs=knobs.train.model_dump(mode="json", exclude={"threads"}),
+        origin=origin,
     )
     facts = {
         "bundle": bundle.digest,
+        "origin": origin,
         "features": len(names),
         "slices": proof(table, knobs.split.by, slices),
         "calibrator": choice,
@@ -98,13 +105,20 @@ def shipped(read: Reader, _: Knobs) -> tuple[Facts, str]:
     return {"definition": hashlib.sha256(text.encode()).hexdigest()}, text
 
 
-@step(reads=("features/table.parquet", "tune"), knobs=Knobs, modules=("features",), also=shipped, signs=True)
+@step(
+    reads=(f"ingest/{ORIGIN}", "features/table.parquet", "tune"),
+    knobs=Knobs,
+    modules=("features",),
+    also=shipped,
+    signs=True,
+)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     searched = read.inputs["tune"].content.verdict == "done"
     if searched:
         better = knobs.train.model_copy(update=read.facts("tune")["best"])
         knobs = Knobs(**{**vars(knobs), "train": better})
-    bundle, facts = fit(read.table("features").collect(), knobs, read.also, read.problem)
+    origin = read_origin(read.path("ingest", ORIGIN))
+    bundle, facts = fit(read.table("features").collect(), knobs, read.also, read.problem, origin)
     if (wanted := bundle.rebuild().names) != bundle.features:
         raise Refused(
             f"features.py gives {', '.join(wanted)}, and the features table has {', '.join(bundle.features)}. "

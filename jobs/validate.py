@@ -76,7 +76,7 @@ def _none_lost(counts: rows.Counts, good: Path, bad: Path) -> None:
 def sorts(read: Reader) -> tuple[str, str]:
     """The groups to which a good run belongs: runs on the same sort of table, and on this very table."""
     table = read.inputs["ingest"].content.files["table.parquet"]
-    return str(read.facts("ingest")["table"]), f"input-{table.sha256}"
+    return str(read.facts("ingest")["origin"]), f"input-{table.sha256}"
 
 
 def last_good(read: Reader, _: Knobs) -> tuple[Facts, Last | None]:

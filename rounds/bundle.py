@@ -22,6 +22,7 @@ from rounds.errors import Refused
 from rounds.families import FAMILIES
 from rounds.files import Writer
 from rounds.manifest import Facts
+from rounds.origin import Origin
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 DESCRIPTION, DEFINITION = "bundle.json", "features.py"
@@ -33,6 +34,7 @@ class Bundle:
     """`features` are the matrix's columns in order, `definition` the text that makes them, by `sections`.
 
     `thresholds` are probabilities, each called by what it is for: at `capacity` and above are those that can be phoned.
+    `origin` is that of the rows that it was fitted on.
     """
 
     problem: str
@@ -45,6 +47,7 @@ class Bundle:
     sections: Facts
     reference: Facts
     knobs: Facts
+    origin: Origin
 
     def raw(self, matrix: Array) -> Array:
         """The booster's margin: log odds of the outcome, as the class weights distort them."""
@@ -94,7 +97,7 @@ class Bundle:
         return {**plain, **made}
 
 
-_PLAIN = {"problem", "family", "thresholds", "sections", "reference", "knobs"}
+_PLAIN = {"problem", "family", "thresholds", "sections", "reference", "knobs", "origin"}
 
 
 def load(path_of: Callable[[str], Path]) -> Bundle:

@@ -20,6 +20,7 @@ from rounds.run_commands import diff, get, open_report, prune, quarantine, runs,
 from rounds.run_commands import show as show_run
 from rounds.settings import settings
 from rounds.signing_commands import keys, override, sign
+from rounds.source_commands import source
 from rounds.step_command import run
 from rounds.store import Store, open_store
 
@@ -44,6 +45,7 @@ VERBS: dict[str, tuple[Verb, tuple[str, ...]]] = {
     "models": (models, ()),
     "promote": (promote, ("version",)),
     "rollback": (rollback, ()),
+    "source": (source, ()),
     "mirror": (mirror, ()),
     "override": (override, ("run",)),
     "keys": (keys, ()),
@@ -112,6 +114,11 @@ def _add_options(word: str, own: argparse.ArgumentParser) -> None:
         own.add_argument("--reason", required=True, help="why it may answer all the same; signed with it")
         own.add_argument("--days", type=_days, required=True, help=f"for how long, at most {LONGEST}")
         own.add_argument("--by", default="", help="who says so; otherwise the name of this account")
+    if word == "source":
+        own.add_argument("source", nargs="?", default="", metavar="SOURCE", help="a table, as make train takes it")
+        own.add_argument("--forget", action="store_true", help="take what problem.yaml says")
+    if word in {"promote", "rollback"}:
+        own.add_argument("--reason", default="", help="why, where it needs one; kept with the version")
     if word == "get":
         own.add_argument("--to", type=Path, metavar="FOLDER", help="otherwise a folder under .rounds/files")
     if word == "prune":

@@ -14,6 +14,7 @@ from rounds import manifest, mirror, places, releasing
 from rounds.errors import Refused, RegistryError, StoreError
 from rounds.manifest import Facts, Manifest
 from rounds.mirror import MODEL, Mirrored
+from rounds.origin import GIVEN
 from rounds.store import Store
 from rounds.tracking import Tracking
 from rounds.turns import Turn
@@ -45,6 +46,11 @@ class Version:
     def run(self) -> str:
         return self.tags.get("rounds.run", "?")
 
+    @property
+    def origin(self) -> str:
+        """Where the rows came from that it was fitted on: a table that was given, or a simulator."""
+        return self.tags.get("rounds.origin", GIVEN)
+
 
 @dataclass(frozen=True)
 class Shelf:
@@ -57,6 +63,11 @@ class Shelf:
 
     def by_alias(self, alias: str) -> Version | None:
         return self.versions.get(self.aliases.get(alias, 0))
+
+    def first_like(self, champion: Version) -> Version:
+        """The first champion of this one's origin."""
+        alike = [each for each in self.versions.values() if each.stage != STAGING and each.origin == champion.origin]
+        return min([*alike, champion], key=lambda version: version.number)
 
     def by_bundle(self, digest: str) -> Version | None:
         return next((version for version in self.versions.values() if version.bundle == digest), None)
@@ -152,8 +163,9 @@ class Registry:
                 self.tag(each, "stage", ARCHIVED)
             if shelf.aliases.get(CHALLENGER) == champion.number:
                 self.tracking.call("delete_registered_model_alias", self.model, CHALLENGER)
-            if ANCHOR not in shelf.aliases:
-                self._point(ANCHOR, champion.number)
+            anchor = shelf.by_alias(ANCHOR)
+            if anchor is None or anchor.origin != champion.origin:  # models of two origins are not compared
+                self._point(ANCHOR, shelf.first_like(champion).number)
             self.tag(champion, "stage", PRODUCTION)
         settled = self._there()
         self._set_mlflow_stages(settled)
@@ -265,6 +277,7 @@ def version_tags(trained: Manifest, evaluated: Manifest, data: str) -> dict[str,
         "rounds.bundle": str(trained.content.facts["bundle"]),
         "rounds.data": data,
         "rounds.code": manifest.digest(trained.circumstances.read.code),
+        "rounds.origin": str(trained.content.facts["origin"]),
         **{f"auc.{name}": f"{auc[name]:.4f}" for name in ("value", "low", "high")},
     }
 

@@ -13,11 +13,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import problems
-from rounds import inventory, views
+from rounds import inventory, promotion, views
 from rounds.errors import Refused
 from rounds.mirror import everything
 from rounds.output import Output
-from rounds.registry import CHAMPION, Registry, Shelf, Version
+from rounds.registry import CHAMPION, PREVIOUS, Registry, Shelf, Version
 from rounds.store import Store
 from rounds.tracking import open_tracking
 from rounds.turns import Turn, at_the_registry
@@ -41,12 +41,12 @@ def models(store: Store, arguments: argparse.Namespace) -> Output:
 def _tables(rows: list[dict[str, Any]]) -> Iterator[RenderableType]:
     """A title and a table for each model, so that it fits into 80 columns."""
     for model, own in groupby(rows, key=lambda row: str(row["model"])):
-        table = views.table("version", "stage", "aliases", "run", "AUC (95%)", "registered")
-        for at in (0, 1, 4, 5):
+        table = views.table("version", "stage", "aliases", "run", "AUC (95%)", "data", "registered")
+        for at in (0, 1, 4, 5, 6):
             table.columns[at].no_wrap = True
         for row in own:
             cells = (str(row["version"]), row["stage"], " ".join(row["aliases"]), row["run"], _auc(row["auc"]))
-            table.add_row(*cells, row["registered"][:10])
+            table.add_row(*cells, row["data"], row["registered"][:10])
         yield Text(model, "bold")
         yield table
 
@@ -55,6 +55,7 @@ def promote(store: Store, arguments: argparse.Namespace) -> Output:
     """make a version champion; the one before is archived and can be brought back"""
     with _registry(store, arguments.problem) as registry:
         registry.heal()
+        _confirm(registry, arguments.version, arguments.reason)
         return _champion(registry, registry.promote(arguments.version))
 
 
@@ -62,7 +63,18 @@ def rollback(store: Store, arguments: argparse.Namespace) -> Output:
     """make the champion before this one champion again, with the feature definition of its own"""
     with _registry(store, arguments.problem) as registry:
         registry.heal()
+        shelf = registry.shelf()
+        if shelf is not None:
+            _confirm(registry, int(shelf.tags.get(PREVIOUS, 0)), arguments.reason)
         return _champion(registry, registry.rollback())
+
+
+def _confirm(registry: Registry, number: int, reason: str) -> None:
+    """A version that is not there is refused later, by what wants it."""
+    shelf = registry.shelf()
+    version = None if shelf is None else shelf.versions.get(number)
+    if shelf is not None and version is not None:
+        promotion.confirm(registry, version, promotion.origin_objection(shelf, version), reason)
 
 
 def mirror(store: Store, arguments: argparse.Namespace) -> Output:
@@ -123,6 +135,7 @@ def _rows(model: str, shelf: Shelf) -> Iterator[dict[str, Any]]:
             "aliases": sorted(alias for alias, number in shelf.aliases.items() if number == version.number),
             "run": version.run,
             "auc": _interval(version),
+            "data": version.origin,
             "registered": datetime.fromtimestamp(version.made / 1000, UTC).isoformat(timespec="seconds"),
         }
 

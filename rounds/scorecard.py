@@ -11,6 +11,7 @@ from rich.text import Text
 
 from rounds.inventory import Run
 from rounds.manifest import Manifest
+from rounds.origin import badge
 from rounds.words import figure
 
 COLOURS = {"pass": "green", "refuse": "red", "alarm": "yellow"}
@@ -19,6 +20,10 @@ COLOURS = {"pass": "green", "refuse": "red", "alarm": "yellow"}
 def scorecard(found: Run, store: str) -> Iterator[RenderableType]:
     """The parts of it that the run has come to, to be shown below its steps."""
     judged, registered = found.steps.get("evaluate"), found.steps.get("register")
+    trained = found.steps.get("train")
+    if trained is not None and (words := badge(trained.content.facts.get("origin", ""))):
+        yield Text()
+        yield Text(f"{words}: this model learned from invented rows", "yellow")
     if judged is not None and "metrics" in judged.content.facts:
         yield Text()
         yield _metrics(judged.content.facts["metrics"])

@@ -16,6 +16,7 @@ from rounds.files import fetch
 from rounds.inventory import Run
 from rounds.mirror import Mirrored
 from rounds.output import Output
+from rounds.promotion import require_reason
 from rounds.registry import Registry, Version, version_tags
 from rounds.release import Override
 from rounds.releases import known_problems
@@ -76,7 +77,7 @@ def override(store: Store, arguments: argparse.Namespace) -> Output:
     run = inventory.run(store, arguments.run, arguments.problem).readable()
     require_candidate(store, run)
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=arguments.days)
-    word = Override(reason=reason(arguments.reason), by=arguments.by or getpass.getuser(), until=until)
+    word = Override(reason=require_reason(arguments.reason), by=arguments.by or getpass.getuser(), until=until)
     version = register(store, run, word)
     name = problems.problem(run.problem).model
     data = {"model": name, "version": version.number, "run": run.name, "until": until.isoformat()}
@@ -127,9 +128,3 @@ def register(store: Store, run: Run, word: Override) -> Version:
         registry.challenge(version)
         registry.settle()
         return version
-
-
-def reason(text: str) -> str:
-    if len(text.strip()) < 10:
-        raise Refused(f"--reason is '{text}'; want a sentence that says why, for whoever reads it later.")
-    return text.strip()

@@ -1,12 +1,14 @@
-"""Where a raw table comes from, as `problem.yaml` says it: one section for each kind of source."""
+"""Where a raw table comes from: one section of `problem.yaml` for each kind of source, and the same as people type it."""
 
 from __future__ import annotations
 
 import datetime
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
+from rounds.errors import Refused
 from rounds.sections import Knobs, Positive, Share
 
 
@@ -84,3 +86,51 @@ def with_separator(source: Source, csv: Csv) -> Source:
     if isinstance(source, Table) and source.separator is None:
         return source.model_copy(update={"separator": csv.separator})
     return source
+
+
+_WANTED = {"https": "https://...#sha256=<64 hex>", "s3": "s3://bucket/key", "journal": "journal:2026-11-20"}
+
+
+def parse_source(typed: str, otherwise: Source) -> Source:
+    """The source that was typed (`--source` or `SOURCE=`), or the other where nothing was, or its own kind."""
+    if not typed or typed == otherwise.kind:
+        return otherwise
+    if typed.endswith(".dvc"):
+        raw: dict[str, Any] = {"kind": "dvc", "path": typed}
+    elif typed.startswith(("http://", "https://")):
+        url, _, digest = typed.partition("#sha256=")
+        raw = {"kind": "https", "url": url, "sha256": digest}
+    elif typed.startswith("s3://"):
+        raw = {"kind": "s3", "url": typed}
+    elif typed.startswith("journal:"):
+        # The journal goes on from the table that would be taken otherwise.
+        base = otherwise.base if otherwise.kind == "journal" else otherwise
+        raw = {"kind": "journal", "base": base, "until": typed.removeprefix("journal:") or None}
+    elif "://" in typed and not typed.startswith("file://"):
+        raise Refused(
+            f"the source '{typed}' is of no known kind; "
+            "want a path, https://...#sha256=..., s3://bucket/key, a .dvc pointer, or journal:2026-11-20."
+        )
+    else:
+        raw = {"kind": "file", "path": typed.removeprefix("file://")}
+    try:
+        return TypeAdapter[Source](Source).validate_python(raw)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        shown = re.sub("//.*@", "//", typed)  # keys, where somebody put them there
+        raise Refused(
+            f"the source '{shown}': {fault['loc'][-1]}: {fault['msg']}; want {_WANTED.get(raw['kind'], 'a path')}."
+        ) from error
+
+
+def describe(source: Source) -> str:
+    """A source in a few words; what follows a question mark in a URL may be a key."""
+    match source:
+        case File() | Dvc():
+            return source.path
+        case Https() | S3():
+            return source.url.partition("?")[0]
+        case Simulate():
+            return "the simulator of the problem"
+        case Journal():
+            return "the journal"

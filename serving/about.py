@@ -81,6 +81,7 @@ class Model(BaseModel):
     name: str
     version: int
     bundle: str
+    origin: str
     made: str
     stage: str
     run: str
@@ -132,6 +133,7 @@ def _model(live: Live, state: State, found: dict[str, Any]) -> Model:
         name=card.model,
         version=card.version,
         bundle=card.bundle,
+        origin=live.bundle.origin,
         made=datetime.fromtimestamp(card.made / 1000, UTC).isoformat(timespec="seconds"),
         stage=card.tags.get("stage", ""),
         run=card.tags.get("rounds.run", ""),

@@ -6,13 +6,13 @@ from datetime import date
 
 import polars as pl
 
-from jobs.sources import SOURCES, chosen
+from jobs.sources import SOURCES
 from rounds.decoding import tidy, value
 from rounds.definition import Sections
 from rounds.errors import Refused
 from rounds.files import Reader
 from rounds.knobs import Column
-from rounds.sourced import File
+from rounds.sourced import File, parse_source
 
 CALLED = "called"
 
@@ -22,7 +22,7 @@ def last_calls(read: Reader, sections: Sections) -> dict[str, date]:
     typed = read.options["calls"]
     if not typed:
         return {}
-    source = chosen(typed, File(kind="file", path=typed))
+    source = parse_source(typed, File(kind="file", path=typed))
     target = read.scratch / "calls.parquet"
     SOURCES[source.kind].land(source, read, target)
     raw = pl.scan_parquet(target, glob=False)

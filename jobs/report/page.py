@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.report import plots
 from jobs.report.forest import forest
-from jobs.report.style import STYLE
+from jobs.report.style import STYLE, badge
 from jobs.report.words import FIGURES, MOMENTS, VERDICTS, figure
 
 Found = dict[str, Any]
@@ -56,7 +56,7 @@ def _head(found: Found) -> str:
         for value, name, interval in tiles
     )
     return (
-        f"<header><p>{_t(found['model'])}, judged</p><h1>{_t(found['title'])}</h1>"
+        f"<header><p>{_t(found['model'])}, judged{badge(found['origin'])}</p><h1>{_t(found['title'])}</h1>"
         f'<p class="verdict {kind}"><span>{sign}</span>{_t(verdict)}</p></header>\n<div class="tiles">{shown}</div>'
     )
 

@@ -1,5 +1,9 @@
 """The look of the report: light and dark, on a screen and on paper."""
 
+from __future__ import annotations
+
+from rounds import origin
+
 STYLE = """
 :root{color-scheme:light dark;--paper:#fcfcfb;--card:#fff;--ink:#16181b;--soft:#55595f;--rule:#e3e4e1;--grid:#ececea;
 --main:#2166b8;--band:#2166b826;--other:#c05a1c;--spread:#c9cdd2;--good:#1a7f37;--bad:#c0262d;--warn:#9a6700;
@@ -14,6 +18,7 @@ main{max-width:1080px;margin:0 auto;padding:36px 28px 60px}
 header p:first-child{margin:0;color:var(--soft)} h1{margin:2px 0 14px;font-size:30px;line-height:1.2;font-weight:650}
 h2{font-size:20px;margin:0 0 6px;font-weight:620} h3{font-size:15px;margin:0 0 8px;font-weight:600}
 section{margin-top:44px} .lead{margin:0 0 14px;color:var(--soft);max-width:78ch}
+.badge{margin-left:10px;padding:1px 10px;border-radius:99px;background:var(--warn-bg);color:var(--warn);font-weight:600}
 .verdict{display:inline-flex;gap:10px;margin:0;padding:8px 16px;border-radius:8px;font-weight:600}
 .verdict.pass{background:var(--good-bg);color:var(--good)} .verdict.refuse{background:var(--bad-bg);color:var(--bad)}
 .verdict.alarm{background:var(--warn-bg);color:var(--warn)}
@@ -52,3 +57,9 @@ main{max-width:none;padding:0} body{font-size:12px} section{margin-top:26px}
 figure,tr,.tile,section>svg{break-inside:avoid}
 h2,.lead{break-after:avoid} .plots{grid-template-columns:1fr 1fr} .wide{overflow:visible}}
 """
+
+
+def badge(of: str) -> str:
+    """What stands beside a model's name where its rows were invented."""
+    words = origin.badge(of)
+    return f'<span class="badge">{words}</span>' if words else ""

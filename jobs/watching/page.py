@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from jobs.report.style import STYLE
+from jobs.report.style import STYLE, badge
 from jobs.watching import pictures
 
 Found = dict[str, Any]
@@ -81,7 +81,8 @@ def _head(found: Found, shown: Found) -> str:
     )
     says = "".join(f"<li>{escape(each)}</li>" for each in found["says"])
     return (
-        f"<header><p>{escape(found['model'])} version {found['version']}, watched until {_day(found['to'])}</p>"
+        f"<header><p>{escape(found['model'])} version {found['version']}, watched until {_day(found['to'])}"
+        f"{badge(found['origin'])}</p>"
         f"<h1>{escape(shown['title'])}</h1>"
         f'<p class="verdict {kind}"><span>{sign}</span>{escape(words)}</p></header>\n'
         f'<ul class="says">{says}</ul>\n<div class="tiles">{boxes}</div>'

@@ -17,6 +17,11 @@ export function card(model, width) {
   return all.filter(Boolean);
 }
 
+// A model that learned from invented rows says so wherever it is named.
+export function simulated(model) {
+  return model.origin === "simulated" ? make("span", { class: "chip medium" }, "simulated data") : null;
+}
+
 function facts(model) {
   const tested = model.tested.rows
     ? `${counted(model.tested.rows, "appointment")}, ${model.tested.first} to ${model.tested.last}`
@@ -24,6 +29,7 @@ function facts(model) {
   const pairs = [
     ["Model", `${model.name}, version ${model.version}${model.stage ? ` (${model.stage})` : ""}`],
     ["Made", model.made.slice(0, 10)],
+    ["Learned from", simulated(model) ?? "a table that was given"],
     ["Predicts", `at the moment “${words(model.moment)}”`],
     ["Tested on", tested],
     ["To call", `from ${percent(model.threshold, 1)} on, for a capacity of ${percent(model.capacity)}`],

@@ -1,6 +1,6 @@
 // The page: what came in, what the service said of it, and what is shown. The list lives in this tab's memory alone.
 
-import { card } from "./card.js";
+import { card, simulated } from "./card.js";
 import { riskChart } from "./chart.js";
 import { counted, find, make, save } from "./elements.js";
 import { complain, fields, fill, typed } from "./form.js";
@@ -27,7 +27,7 @@ async function start() {
   }
   document.title = model.title;
   find("title").textContent = model.title;
-  find("answering").textContent = `${model.name}, version ${model.version}`;
+  find("answering").replaceChildren(...[`${model.name}, version ${model.version} `, simulated(model)].filter(Boolean));
   find("fields").replaceChildren(...fields(schema));
   find("file-hint").textContent =
     `A table as CSV, one appointment a line, with at least ${schema.required.join(" and ")}. ` +

@@ -8,9 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from jobs.sources import chosen
 from rounds.errors import Refused
-from rounds.sourced import S3, File
+from rounds.sourced import S3, File, parse_source
 from rounds.store import Store, open_store
 from tests.checkout import KNOBS, Checkout
 from tests.jobs.bad_sources import BAD, ODD
@@ -38,13 +37,13 @@ def rows(here: Checkout) -> list[tuple[Any, ...]]:
 
 
 def test_what_is_typed_is_a_source() -> None:
-    assert chosen("s3://bucket/a/t.csv.gz", LOCAL) == S3(kind="s3", url="s3://bucket/a/t.csv.gz")
+    assert parse_source("s3://bucket/a/t.csv.gz", LOCAL) == S3(kind="s3", url="s3://bucket/a/t.csv.gz")
 
 
 @pytest.mark.parametrize("typed", ["s3://", "s3://bucket", "s3://bucket/", "s3:///t.csv", "s3://k:secret@bucket/t.csv"])
 def test_what_is_no_object_is_refused(typed: str) -> None:
     with pytest.raises(Refused, match="want s3://bucket/key") as refused:
-        chosen(typed, LOCAL)
+        parse_source(typed, LOCAL)
     assert "secret" not in str(refused.value)
 
 
