@@ -1,4 +1,4 @@
-"""Fit the model, calibrate it on a later slice of time.  Reads ingest, features, tune.  Writes the bundle's three files."""
+"""Fit the model, calibrate it on a later slice.  Reads ingest, features, tune.  Writes the bundle's three files."""
 
 from __future__ import annotations
 

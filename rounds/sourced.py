@@ -1,4 +1,4 @@
-"""Where a raw table comes from: one section of `problem.yaml` for each kind of source, and the same as people type it."""
+"""Where a raw table comes from: a section of `problem.yaml` for each kind of source, and the same as people type it."""
 
 from __future__ import annotations
 

@@ -69,7 +69,20 @@ def model(state: State) -> Facts:
     if state.live is None:
         return {"model": None, "says": ["No model answers yet; see /readyz."]}
     card = about.model(state.live, state).model_dump()
-    kept = ("title", "name", "version", "bundle", "origin", "made", "stage", "run", "moment", "threshold", "bands", "metrics")
+    kept = (
+        "title",
+        "name",
+        "version",
+        "bundle",
+        "origin",
+        "made",
+        "stage",
+        "run",
+        "moment",
+        "threshold",
+        "bands",
+        "metrics",
+    )
     watched = (state.watching.seen.facts("monitor") or {}).get("bundle")
     return {
         "model": {**{name: card[name] for name in kept}, "age_days": age_days(state.live.card.made / 1000)},
