@@ -1,4 +1,4 @@
-"""Bring the raw table in, every value exactly as its source spells it.  Reads a source.  Writes table.parquet, origin.json."""
+"""Bring the raw table in, each value as its source spells it.  Reads a source.  Writes table.parquet, origin.json."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, Chosen]:
     knobs=Knobs,
     also=fingerprint,
     options={
-        "source": "a path, https://...#sha256=..., s3://..., a .dvc pointer, journal:DAY; else SOURCE=, what is remembered, problem.yaml"
+        "source": "a path, https://...#sha256=..., s3://..., a .dvc pointer, journal:DAY; "
+        "else SOURCE=, what is remembered, problem.yaml"
     },
 )
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:

@@ -122,7 +122,7 @@ def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, last: Last | None, wr
         "broken": broken(checked.counts),
         "warnings": warnings(header, checked),
     }
-    if found := refusals(checked, budget):
+    if found := refusals(checked, asked, budget):
         advice = "See report.html and quarantine.parquet; mend the source, or the rule in problem.yaml."
         raise Refused(f"{'. '.join(found)}. {advice}", facts)
     (write.scratch / "good.parquet").rename(write.path("table.parquet"))

@@ -52,6 +52,7 @@ class Column(Knobs):
     format: DayFormat | None = None  # a spelling of days beside 2016-04-29
     within: Annotated[tuple[str, ...] | None, Field(alias="in", min_length=1)] = None
     unique: bool = False
+    missing: Literal["refuse", "keep"] = "refuse"  # rows without a value; a definition reads 0 there, or -1 for 'in'
     known: Moment | Literal["afterwards"] = "booking"
 
     @model_validator(mode="after")
@@ -66,6 +67,8 @@ class Column(Knobs):
             raise ValueError(f"format is for date and timestamp, and the type is {self.type}; leave it out")
         if self.within is not None and self.type != "category":
             raise ValueError(f"'in' is for a category, and the type is {self.type}; use 'between', or leave it out")
+        if self.missing == "keep" and self.type in {"date", "timestamp"}:
+            raise ValueError(f"missing is keep, and the type is {self.type}; a missing day is no number, want refuse")
         words = self.within or ()
         if doubled := sorted({word for word in words if words.count(word) > 1}):
             raise ValueError(f"'in' lists '{doubled[0]}' twice; want each value once")
@@ -231,6 +234,9 @@ class Problem(Watch):
         for key, name, types in self._typed_names():
             if self.columns[name].type not in types:
                 raise ValueError(f"{key} is '{name}' of type {self.columns[name].type}; want {' or '.join(types)}")
+        for key, name in self._needed_names():
+            if self.columns[name].missing == "keep":
+                raise ValueError(f"columns.{name}.missing is keep, and {key} needs a value in every row; want refuse")
         for rule in self.checks.rules:
             if (misfit := rule.misfit(self.columns)) is not None:
                 raise ValueError(f"validate.rules.{rule.id} {misfit}")
@@ -256,6 +262,16 @@ class Problem(Watch):
             for bound in ("at_least", "at_most"):
                 if isinstance(getattr(rule, bound), str):
                     yield f"validate.rules.{rule.id}.{bound}", getattr(rule, bound)
+
+    def _needed_names(self) -> Iterator[tuple[str, str]]:
+        """The columns that no row can do without, each with the key that needs it."""
+        yield "who", self.who
+        yield "outcome.column", self.outcome.column
+        for word, name in self.features.history.items():
+            yield f"features.history.{word}", name
+        for name, column in self.columns.items():
+            if column.unique:
+                yield f"columns.{name}.unique", name
 
     def _typed_names(self) -> Iterator[tuple[str, str, tuple[str, ...]]]:
         yield "who", self.who, ("identifier",)

@@ -68,7 +68,8 @@ def table_checks(checks: Validate) -> tuple[Check, ...]:
 
 
 def _implied(name: str, column: Column, outcome: str | None) -> Iterator[Check]:
-    yield Check(f"{name}-required", "required", "a value in every row", name)
+    if column.missing == "refuse":
+        yield Check(f"{name}-required", "required", "a value in every row", name)
     if column.type == "identifier":
         yield Check(f"{name}-exact", "exact", "no digit lost to floating-point notation", name)
         yield Check(f"{name}-type", "printable", _WANTED["identifier"], name)

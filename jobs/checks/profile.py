@@ -16,6 +16,7 @@ SMALL = 10  # a cell with fewer rows is about somebody
 BINS, ROWS_A_BIN = 64, 50
 GROUPS = 10
 OTHER = "other"
+MISSING = "missing"
 EXPECTED = 30  # rows of a category: to find fewer than SMALL by chance is as likely as one in thirty thousand
 LEAP = 366  # days
 FAR_OUT = 2**53
@@ -36,7 +37,7 @@ class Finding:
 def profile(table: pl.LazyFrame, columns: Mapping[str, Column], outcome: str) -> Profile:
     """Counts per category and per bin of each column; whatever is rarer than ten rows is lumped."""
     names = list(columns)
-    ranges = [(pl.col(name).min() == pl.col(name).max()).alias(name) for name in names]
+    ranges = [pl.col(name).min().eq_missing(pl.col(name).max()).alias(name) for name in names]
     constant = table.select(ranges).collect(engine="streaming").row(0, named=True)
     total = table.select(pl.len(), pl.col(outcome).sum().alias("missed")).collect(engine="streaming")
     rows, positive = total.row(0)
@@ -55,14 +56,15 @@ def _counts(table: pl.LazyFrame, name: str, column: Column, rows: int) -> Profil
         return {}
     if column.type == "category":
         shown = set(column.within or ())
-        counts = _tally(table.select(pl.col(name).alias("cell")))
+        counts, missing = _tally(table.select(pl.col(name).alias("cell")))
         # The name of an open category is a patient's value: a digest tells them apart as well.
-        return _lumped({key if key in shown else masked(key): size for key, size in counts.items()}, SMALL)
+        return _lumped({key if key in shown else masked(key): size for key, size in counts.items()}, missing, SMALL)
     number = pl.col(name).cast(pl.Date).to_physical() if column.type in {"date", "timestamp"} else pl.col(name)
     bins = min(max(rows // ROWS_A_BIN, GROUPS), BINS)
     power = _power(table.select(number.alias("cell")), bins, whole=column.type != "number")
     index = (number / 2.0**power).floor().clip(-FAR_OUT, FAR_OUT).cast(pl.Int64)
-    return {"power": power, **_lumped(_tally(table.select(index.alias("cell"))), max(SMALL, rows // 1000))}
+    counts, missing = _tally(table.select(index.alias("cell")))
+    return {"power": power, **_lumped(counts, missing, max(SMALL, rows // 1000))}
 
 
 def masked(category: str) -> str:
@@ -77,14 +79,20 @@ def _power(cells: pl.LazyFrame, bins: int, *, whole: bool) -> int:
     return max(power, 0) if whole else power
 
 
-def _tally(cells: pl.LazyFrame) -> dict[str, int]:
+def _tally(cells: pl.LazyFrame) -> tuple[dict[str, int], int]:
+    """How many rows each cell has, and how many have none."""
     counted = cells.group_by("cell").agg(pl.len().alias("size")).sort("cell").collect(engine="streaming")
-    return {str(cell): size for cell, size in counted.iter_rows()}
+    sizes = dict(counted.iter_rows())
+    missing = int(sizes.pop(None, 0))
+    return {str(cell): size for cell, size in sizes.items()}, missing
 
 
-def _lumped(counts: Mapping[str, int], small: int) -> Profile:
+def _lumped(counts: Mapping[str, int], missing: int, small: int) -> Profile:
     kept = {cell: size for cell, size in counts.items() if size >= small}
-    return {"counts": kept, OTHER: sum(counts.values()) - sum(kept.values())}
+    rest = sum(counts.values()) - sum(kept.values())
+    if missing < small:
+        return {"counts": kept, OTHER: rest + missing}
+    return {"counts": kept, OTHER: rest, MISSING: missing}
 
 
 def compare(now: Profile, last: Profile) -> list[Finding]:
@@ -143,7 +151,7 @@ def _paired(now: Profile, before: Profile) -> list[tuple[int, int]]:
         new, old = _coarse(now, power), _coarse(before, power)
     else:
         new, old = now["counts"], before["counts"]
-    rows = [math.fsum(cells.values()) + one[OTHER] for cells, one in ((new, now), (old, before))]
+    rows = [math.fsum([*cells.values(), one[OTHER], one.get(MISSING, 0)]) for cells, one in ((new, now), (old, before))]
     pairs, rest = [], [now[OTHER], before[OTHER]]
     for key in sorted(new.keys() | old.keys()):
         pair = (new.get(key, 0), old.get(key, 0))
@@ -153,6 +161,9 @@ def _paired(now: Profile, before: Profile) -> list[tuple[int, int]]:
             pairs.append(pair)
     if "power" in now:
         pairs = _grouped(pairs)
+    missing = (now.get(MISSING, 0), before.get(MISSING, 0))
+    if any(missing):
+        pairs = [*pairs, missing]
     return [*pairs, (rest[0], rest[1])] if any(rest) else pairs
 
 

@@ -27,7 +27,7 @@ class Checked:
     first_rows: Mapping[str, list[int]]
 
 
-def refusals(checked: Checked, budget: float) -> list[str]:
+def refusals(checked: Checked, asked: Questions, budget: float) -> list[str]:
     """What stops the run, a sentence each."""
     rows, bad = checked.counts.rows, checked.counts.bad
     if rows == 0:
@@ -39,7 +39,20 @@ def refusals(checked: Checked, budget: float) -> list[str]:
         found = found if bad < rows else []  # of no good row there is nothing more to say
         share = f"{bad / rows:.4%}) broke a rule, and quarantine.at_most is {budget:.4%}"
         found.insert(0, f"{bad:,} of {rows:,} rows ({share}: {told}")
+        if optional := may_be_missing(checked.counts, asked):
+            keys = " and ".join(f"columns.{name}" for name in optional)
+            found.insert(1, f"Rows without a value pass with 'missing: keep' in {keys}")
     return found
+
+
+def may_be_missing(counts: Counts, asked: Questions) -> list[str]:
+    """The columns with missing values whose rows could be kept: a definition reads a number in their place."""
+    required = [check.column for check in asked.rows if check.kind == "required" and counts.broken[check.id]]
+    return [name for name in required if name != asked.outcome.column and is_number(asked.columns[name])]
+
+
+def is_number(column: Column) -> bool:
+    return column.type in {"integer", "number", "flag"} or column.within is not None
 
 
 def warnings(header: Header, checked: Checked) -> list[str]:
@@ -73,7 +86,7 @@ def report(problem: str, header: Header, asked: Questions, checked: Checked, bud
         "good": counts.rows - counts.bad,
         "quarantined": counts.bad,
         "budget": budget,
-        "refusals": refusals(checked, budget),
+        "refusals": refusals(checked, asked, budget),
         "warnings": warnings(header, checked),
         "rules": [
             {

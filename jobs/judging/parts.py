@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 # More different values than this are a list, not a few parts; and each might single somebody out.
 MOST = 12
+MISSING = "missing"
 # Below so many outcomes of either kind, a figure says more about chance than about the model.
 FEW = 10
 
@@ -37,9 +38,11 @@ def parts(asked: Slice, rows: pl.DataFrame) -> Iterator[tuple[str, Flags]]:
     elif not values.dtype.is_numeric():
         raise Refused(f"evaluate.slices.{asked.name} bands '{asked.column}', which is not a number; leave 'at' out.")
     else:
-        band = np.searchsorted(np.array(asked.at), values.to_numpy(), side="right")
+        there = values.is_not_null().to_numpy()
+        band = np.searchsorted(np.array(asked.at), values.fill_null(0).to_numpy(), side="right")
         for at, label in enumerate(_labels(asked.at, whole=values.dtype.is_integer())):
-            yield label, band == at
+            yield label, there & (band == at)
+        yield from _missing(values)
 
 
 def judge(name: str, part: str, exam: Exam, smallest: int) -> dict[str, object]:
@@ -52,7 +55,7 @@ def judge(name: str, part: str, exam: Exam, smallest: int) -> dict[str, object]:
 
 
 def _each_value(name: str, values: pl.Series) -> Iterator[tuple[str, Flags]]:
-    found = values.unique().sort().to_list()
+    found = values.drop_nulls().unique().sort().to_list()
     if len(found) > MOST:
         raise Refused(
             f"evaluate.slices.{name} has {len(found)} different values; want at most {MOST}. Give it bands with 'at'."
@@ -60,7 +63,14 @@ def _each_value(name: str, values: pl.Series) -> Iterator[tuple[str, Flags]]:
     words = {0: "no", 1: "yes"} if set(found) <= {0, 1} else {}
     for value in found:
         label = words.get(value) or (f"{value:g}" if isinstance(value, float) else str(value))
-        yield label, (values == value).to_numpy()
+        yield label, (values == value).fill_null(False).to_numpy()
+    yield from _missing(values)
+
+
+def _missing(values: pl.Series) -> Iterator[tuple[str, Flags]]:
+    """The rows without a value are a part of their own."""
+    if values.null_count():
+        yield MISSING, values.is_null().to_numpy()
 
 
 def _labels(at: tuple[float, ...], whole: bool) -> Iterator[str]:

@@ -39,6 +39,21 @@ MISTAKES = {
     ),
     "a set for a number": ("type: integer, between: [0, 120]", "type: integer, in: [a]", "'in' is for a category"),
     "a value twice in a set": ("in: [F, M]", "in: [F, M, F]", "columns.sex: 'in' lists 'F' twice; want each"),
+    "a day that may be missing": (
+        "from: ScheduledDay, type: timestamp",
+        "from: ScheduledDay, type: timestamp, missing: keep",
+        "columns.scheduled_day: missing is keep, and the type is timestamp; a missing day is no number, want refuse",
+    ),
+    "an outcome that may be missing": (
+        "type: flag, known: afterwards",
+        "type: flag, known: afterwards, missing: keep",
+        "columns.no_show.missing is keep, and outcome.column needs a value in every row; want refuse",
+    ),
+    "whose history may be missing": (
+        "from: Neighbourhood, type: category",
+        "from: Neighbourhood, type: category, missing: keep",
+        "columns.neighbourhood.missing is keep, and features.history.area needs a value in every row; want refuse",
+    ),
     "an impossible split": ("test: 28%", "test: 48%", "fit, calibrate and test add up to 1.2; want 1 (100%)"),
     "an empty slice": ("fit: 55%, calibrate: 17%", "fit: 72%, calibrate: 0%", "calibrate is 0; want a share above 0"),
     "a rule on no column": (
