@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from jobs.watching import evidently, performance, saying
+from jobs.watching import evidently, histories, performance, saying
 from jobs.watching.champion import Champion, champion, features
 from jobs.watching.drift import Window, compare
 from jobs.watching.page import page
@@ -37,6 +37,7 @@ def watch(seen: Predictions, by: Champion, collected: Facts, knobs: Knobs) -> tu
     target = performance.target(rows, by.bundle.reference.get("outcomes", {}), asked)
     found = {
         **about(by, collected, windows, knobs),
+        "history": histories.judge(seen.table, windows, by.bundle, knobs.monitor),
         "drift": {**drift, "target": target},
         "performance": {
             **performance.judge(rows, by.tested, asked),

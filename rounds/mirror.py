@@ -230,6 +230,7 @@ def _told(done: Manifest) -> Facts:
         "seen": facts["seen"],
         "says": " ".join(facts["says"]),
         "age_days": facts["age_days"],
+        "history": {name: facts["history"][name] for name in ("verdict", "down")},
         "drift": {"verdict": drift["verdict"], "matters": matter, "psi": figures, "target": drift["target"]},
         "performance": {name: value for name, value in performance.items() if not isinstance(value, list)},
     }

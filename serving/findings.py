@@ -16,6 +16,7 @@ from serving.watching import Seen, Watching, ended
 
 SEEN = ("enough", "little", "nothing")
 DRIFT = ("drift", "none", "unseen")
+HISTORY = ("lost", "there", "unseen", "unused")
 PERFORMANCE = ("worse", "as_expected", "better", "unseen")
 DECIDED = ("retrain", "warn", "nothing")
 TRAINING = get_args(State)
@@ -64,6 +65,7 @@ def _watched(seen: Seen) -> Iterator[Any]:
     yield _words("rounds_watch_seen", "How much monitor could see", "seen", SEEN, monitor, "nothing")
     yield _words("rounds_retrain_verdict", "What decide said", "verdict", DECIDED, decide, "")
     yield from _asked(seen)
+    yield from _history((monitor or {}).get("history") or {})
     yield from _drift((monitor or {}).get("drift") or {})
     yield from _performance((monitor or {}).get("performance") or {})
     counts = (collect or {}).get("outcomes") or {}
@@ -94,6 +96,16 @@ def _steps(seen: Seen) -> Iterator[Any]:
     took = {step: found.circumstances.seconds for step, found in seen.steps.items()}
     yield _many("rounds_step_last_success_timestamp_seconds", "When a step last ended well", "step", last, last)
     yield _many("rounds_step_seconds", "How long it then took", "step", took, took)
+
+
+def _history(history: Facts) -> Iterator[Any]:
+    yield _words("rounds_history_verdict", "Whether histories were looked up", "verdict", HISTORY, history, "unseen")
+    windows = {str(each["window"]): each["down"] for each in history.get("windows") or []}
+    name = "rounds_window_history_down_ratio"
+    yield _many(name, "Share of each window predicted without histories, 0 the newest", "window", windows, windows)
+    if "constant" in history:
+        told = "Features with one value in all predictions of the newest window"
+        yield _one("rounds_features_constant", told, float(len(history["constant"])))
 
 
 def _drift(drift: Facts) -> Iterator[Any]:

@@ -107,7 +107,13 @@ def predictions(state: State, limit: int = FEW) -> Facts:
 
 def drift(state: State) -> Facts:
     found = state.watching.seen.facts("monitor") or {}
-    return {**_head(state), "windows": found.get("windows", []), "drift": found.get("drift") or {"verdict": "unseen"}}
+    unseen = {"verdict": "unseen"}
+    return {
+        **_head(state),
+        "windows": found.get("windows", []),
+        "history": found.get("history") or unseen,
+        "drift": found.get("drift") or unseen,
+    }
 
 
 def performance(state: State) -> Facts:

@@ -100,6 +100,21 @@ def _seen(watched: Watched, _: Decide) -> Reason | None:
     )
 
 
+def _history(watched: Watched, _: Decide) -> Reason | None:
+    """Lost histories are mended by people; a model that is trained again would lack them too."""
+    history = watched.facts.get("history") or {}
+    told = []
+    if history.get("verdict") == "lost":
+        told.append(f"{history['down']:.1%} of the newest window was predicted without histories")
+    if names := history.get("constant"):
+        told.append(f"one value in all predictions: {', '.join(names[:SHOWN])}" + _and_more(names))
+    return Reason("history", "; ".join(told), "warn") if told else None
+
+
+def _and_more(names: list[str]) -> str:
+    return f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+
+
 def _drift(watched: Watched, asked: Decide) -> Reason | None:
     """Drift with harm asks for a retrain, without harm for people's eyes."""
     matters = [feature for feature in watched.features if feature.get("matters")]
@@ -168,6 +183,7 @@ def _age(watched: Watched, asked: Decide) -> Reason | None:
 
 RULES: dict[str, Callable[[Watched, Decide], Reason | None]] = {
     "seen": _seen,
+    "history": _history,
     "drift": _drift,
     "performance": _performance,
     "psi": _psi,

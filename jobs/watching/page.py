@@ -52,6 +52,10 @@ def verdict(found: Found) -> tuple[str, str]:
     moved = [*drift["features"], drift["prediction"]]
     if performance == "worse":
         return "refuse", "The model does worse than it should"
+    if found["history"]["verdict"] == "lost":
+        return "alarm", f"{found['history']['down']:.1%} of the predictions were made without histories"
+    if found["history"]["constant"]:
+        return "alarm", "Some features have one value in all predictions"
     if drift["verdict"] == "drift" and any(each["matters"] for each in moved):
         return "alarm", "The world has drifted; the model's performance " + _UNHARMED[performance]
     if drift["verdict"] == "unseen" and performance == "unseen":
@@ -102,14 +106,16 @@ def _of_whom(found: Found) -> str:
 
 def _windows(found: Found) -> str:
     own = {each["window"]: each for each in found["performance"]["windows"]}
+    down = {each["window"]: each["down"] for each in found["history"]["windows"]}
     rows = [
         f"<tr><td class=n>{_day(each['first'])} to {_day(each['last'])}</td><td class=n>{each['rows']:,}</td>"
-        f"<td>{SEEN[each['seen']]}</td><td class=n>{own[each['window']]['labels']:,}</td></tr>"
+        f"<td>{SEEN[each['seen']]}</td><td class=n>{_percent(down[each['window']])}</td>"
+        f"<td class=n>{own[each['window']]['labels']:,}</td></tr>"
         for each in found["windows"]
     ]
     outcomes = ", ".join(f"{name} {value:,}" for name, value in found["outcomes"].items() if isinstance(value, int))
     said = f"<p>Outcomes on record: {escape(outcomes)}.</p>" if outcomes else ""
-    return _table(("window", "predictions", "for drift", "outcomes that count"), rows) + said
+    return _table(("window", "predictions", "for drift", "without histories", "outcomes that count"), rows) + said
 
 
 def _drift_lead(drift: Found) -> str:

@@ -14,6 +14,7 @@ LEFT = {"other_features": "of models with other features", "no_patient": "that n
 def sentences(found: Facts) -> list[str]:
     return [
         *_rows(found),
+        *_history(found["history"]),
         *_drift(found["drift"]),
         *found["performance"]["says"],
         *_target(found["drift"]["target"]),
@@ -27,6 +28,21 @@ def _rows(found: Facts) -> Iterator[str]:
         yield "The newest window holds no prediction, so nothing can be said of it."
     elif newest["seen"] == "little":
         yield f"The newest window holds {count(newest['rows'], 'prediction')}, too few to say whether anything drifts."
+
+
+def _history(history: Facts) -> Iterator[str]:
+    if history["verdict"] == "lost":
+        yield (
+            f"{history['down']:.1%} of the newest window was predicted without histories, which could not be looked "
+            f"up; {history['at_most']:.1%} is tolerated. See that 'publish' runs and that the service reaches HISTORY."
+        )
+    if history["constant"]:
+        names = [name.replace("_", " ") for name in history["constant"]]
+        more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+        yield (
+            f"One value in every prediction of the newest window: {', '.join(names[:MOST])}{more}. They varied when "
+            "the model was made: are they still sent, and are the histories published?"
+        )
 
 
 def _drift(drift: Facts) -> Iterator[str]:

@@ -1,5 +1,6 @@
 // The watch: what /ops/summary says, in sentences, tables and pictures.
 
+import { simulated } from "./card.js";
 import { counted, find, make, percent, words } from "./elements.js";
 import { dayChart, driftChart, figureChart } from "./findings.js";
 import { complained, quiet, say } from "./notices.js";
@@ -11,6 +12,7 @@ const VERDICTS = {
   drift: { drift: ["high", "Drift"], none: ["low", "No drift seen"], unseen: ["medium", "Not seen"] },
   performance: { worse: ["high", "Worse than expected"], as_expected: ["low", "As expected"],
     better: ["low", "Better than expected"], unseen: ["medium", "Not known yet"] },
+  history: { lost: ["high", "Lost"], there: ["low", "There"], unseen: ["medium", "Not seen"], unused: ["low", "Not used"] },
   decided: { retrain: ["high", "Train again"], warn: ["medium", "Warning"], nothing: ["low", "Nothing to do"] },
 };
 
@@ -72,7 +74,9 @@ function verdicts() {
   const { model } = found.model;
   const tile = (name, ...told) => make("div", {}, make("dt", {}, name), make("dd", {}, ...told));
   return make("dl", { class: "tiles" },
-    tile("Model", model ? `version ${model.version}, ${number(model.age_days, 0)} days old` : "none answers"),
+    tile("Model", model ? `version ${model.version}, ${number(model.age_days, 0)} days old` : "none answers",
+      model ? simulated(model) : null),
+    tile("Histories", chip(VERDICTS.history, found.drift.history.verdict)),
     tile("Drift", chip(VERDICTS.drift, found.drift.drift.verdict)),
     tile("Performance", chip(VERDICTS.performance, found.performance.performance.verdict)),
     tile("Training again", chip(VERDICTS.decided, found.check.verdict)),
@@ -80,7 +84,8 @@ function verdicts() {
 }
 
 function drift(width) {
-  const { drift: told, says, windows } = found.drift;
+  const { drift: told, says, windows, history } = found.drift;
+  const down = new Map((history.windows ?? []).map((each) => [each.window, each.down]));
   const features = [...(told.features ?? []), ...(told.prediction ? [told.prediction] : [])]
     .sort((one, other) => (other.psi ?? -1) - (one.psi ?? -1));
   const shown = features.filter((each) => !each.ignored).slice(0, 12); // what moves by itself would set the scale
@@ -91,8 +96,9 @@ function drift(width) {
     features.length ? table("Every feature, the farthest first", ["Feature", "PSI", "By chance", "Windows that agree", "Missing", ""],
       features.map((each) => [words(each.feature), number(each.psi), number(each.threshold), `${each.agreed ?? 0} of ${told.of}`,
         percent(each.missing ?? 0), standing(each)])) : null,
-    windows.length ? table("Windows, the newest first", ["Window", "From", "Predictions", "Enough to say anything"],
-      windows.map((each) => [`${each.window}`, time(each.first).slice(0, 10), each.rows.toLocaleString("en"), each.seen])) : null,
+    windows.length ? table("Windows, the newest first", ["Window", "From", "Predictions", "Without histories", "Enough to say anything"],
+      windows.map((each) => [`${each.window}`, time(each.first).slice(0, 10), each.rows.toLocaleString("en"),
+        typeof down.get(each.window) === "number" ? percent(down.get(each.window), 1) : "not known", each.seen])) : null,
     reports());
 }
 

@@ -101,6 +101,13 @@ FALLEN = {"performance__verdict": "unseen", "performance__auc": {"estimated": au
             "warn",
             "the outcome's rate (30.0%, was 20.0%)",
         ),
+        (
+            {},
+            {"history": {"verdict": "lost", "down": 1.0, "constant": ["visits", "missed"]}},
+            "history",
+            "warn",
+            "100.0% of the newest window was predicted without histories; one value in all predictions: visits, missed",
+        ),
         ({}, WORSE, "performance", "retrain", "by 512 outcomes: the AUC is 0.080 below the champion's own test"),
         ({"psi": 0.05}, {"drift__features": [feature("age", 0.06)]}, "psi", "retrain", "PSI above 0.05: age 0.06"),
         (

@@ -108,6 +108,16 @@ WORLDS: dict[str, tuple[list[list[dict[str, str]]], list[list[dict[str, str]]]]]
     ),
     "RegistryDown": ([[always("rounds_registry_up", 0)]], [[always("rounds_registry_up", 1)]]),
     "HistoriesDown": ([histories(50)], [histories(0), histories(1)]),
+    "HistoriesLost": (
+        [
+            verdict("rounds_history_verdict", "lost", "there", "unseen"),
+            [*verdict("rounds_history_verdict", "there", "lost", "unseen"), always("rounds_features_constant", 6)],
+        ],
+        [
+            [*verdict("rounds_history_verdict", "there", "lost", "unseen"), always("rounds_features_constant", 0)],
+            verdict("rounds_history_verdict", "unseen", "lost", "there"),
+        ],
+    ),
     "DriftMatters": ([drift("drift", 1)], [drift("none", 0), drift("drift", 0), drift("none", 1)]),
     "PerformanceWorse": (
         [verdict("rounds_performance_verdict", "worse", "as_expected")],

@@ -130,6 +130,8 @@ def test_the_same_facts_are_metrics(watched: Service) -> None:
     assert found['rounds_drift_matters{feature="age"}'] == 1
     assert found['rounds_drift_matters{feature="score"}'] == 0
     assert found['rounds_drift_verdict{verdict="drift"}'] == 1
+    assert found['rounds_history_verdict{verdict="there"}'] == 1
+    assert found['rounds_window_history_down_ratio{window="0"}'] == 0.02 and found["rounds_features_constant"] == 0
     assert found['rounds_auc{kind="realised"}'] == 0.735 and found['rounds_auc_low{kind="tested"}'] == 0.721
     assert found['rounds_ece{kind="naive"}'] == 0.03 and 'rounds_ece{kind="estimated"}' not in found
     assert found["rounds_calibration_ratio"] == 1.05

@@ -55,6 +55,8 @@ def test_it_shows_what_the_service_says(page: Page, service: Service) -> None:
     text = page.locator("main").inner_text()
     for sentence in ("All that can be seen is well.", *facts["says"], "age drifted so that it matters", "As expected"):
         assert sentence in text
+    assert "2.0%" in page.locator("section[aria-labelledby=drift] tr", has_text="812").first.inner_text()
+    assert "simulated data" in page.locator(".tiles").inner_text()
     assert page.locator(".shift.matters").count() == 1
     assert page.locator(".shift").count() == 4, "three features and the score"
     widths = [float(bar.get_attribute("width") or 0) for bar in page.locator(".shift").all()]

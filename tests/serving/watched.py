@@ -64,6 +64,13 @@ def monitored(bundle: str, **more: Any) -> Facts:
         "seen": "enough",
         "says": ["age drifted in 3 of 4 windows.", "The AUC is as expected."],
         "windows": windows,
+        "history": {
+            "verdict": "there",
+            "down": 0.02,
+            "at_most": 0.05,
+            "windows": [{"window": at, "rows": 800, "down": 0.02, "unknown": 0.3} for at in range(4)],
+            "constant": [],
+        },
         "drift": {
             "verdict": "drift",
             "false_alarms": 0.01,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from jobs.watching.page import page, verdict
 from jobs.watching.predictions import Predictions, assemble
 from tests.jobs.monitor.clinic import Clinic, Found
 
+NOON = datetime(2026, 4, 1, 12, tzinfo=UTC)
 Change = Callable[[pl.DataFrame], pl.DataFrame]
 
 
@@ -149,3 +150,64 @@ def test_a_shifted_world_is_drift_and_no_harm(clinic: Clinic) -> None:
 def test_what_could_not_be_seen_is_said(clinic: Clinic) -> None:
     found, _ = look(clinic, trouble=["2 parts could not be read"])
     assert "Could not be seen: 2 parts could not be read." in found["says"]
+
+
+HISTORY = ("patient_visits", "patient_missed", "patient_missed_rate", "patient_last_missed", "days_since_visit")
+
+
+def without_histories(clinic: Clinic, share: float) -> Change:
+    """The service could not reach the histories for this share of the predictions: each got an empty one."""
+    names = clinic.bundle.features
+    definition = clinic.bundle.rebuild()
+    empty = dict(
+        zip(names, definition.numbers({"scheduled_day": NOON, "appointment_day": NOON.date()}, {}), strict=True)
+    )
+    lost = pl.int_range(pl.len()) % 100 < 100 * share
+
+    def change(table: pl.DataFrame) -> pl.DataFrame:
+        values = [
+            pl.lit(empty[name], pl.Float32)
+            if name in (*HISTORY, "area_missed_rate")
+            else pl.col("features").list.get(at)
+            for at, name in enumerate(names)
+        ]
+        features = pl.concat_list(values)
+        return table.with_columns(
+            history=pl.when(lost).then(pl.lit("down")).otherwise("history"),
+            features=pl.when(lost).then(features).otherwise("features"),
+        )
+
+    return change
+
+
+def test_lost_histories_are_a_finding_and_the_features_are_named(clinic: Clinic) -> None:
+    """They move by themselves, so drift does not judge them: nothing else would show it."""
+    found, _ = look(clinic, without_histories(clinic, 1.0))
+    history = found["history"]
+    assert (history["verdict"], history["down"]) == ("lost", 1.0)
+    assert {each["down"] for each in history["windows"]} == {1.0}
+    assert set(history["constant"]) == {*HISTORY, "area_missed_rate"}
+    assert verdict(found)[0] == "alarm" and "without histories" in verdict(found)[1]
+    says = " ".join(found["says"])
+    assert "100.0% of the newest window was predicted without histories" in says and "patient visits" in says
+
+
+def test_some_lost_histories_are_a_finding_above_the_bound(clinic: Clinic) -> None:
+    found, _ = look(clinic, without_histories(clinic, 0.5))
+    history = found["history"]
+    assert (history["verdict"], history["constant"]) == ("lost", [])
+    assert 0.4 < history["down"] < 0.6
+    found, _ = look(clinic, without_histories(clinic, 0.02))
+    assert found["history"]["verdict"] == "there" and found["history"]["down"] > 0
+
+
+def test_a_calm_clinic_has_its_histories_and_no_constant_feature(clinic: Clinic) -> None:
+    found, _ = look(clinic)
+    history = found["history"]
+    assert (history["verdict"], history["down"], history["constant"]) == ("there", 0.0, [])
+    assert [each["rows"] for each in history["windows"]] == [each["rows"] for each in found["windows"]]
+
+
+def test_few_predictions_say_nothing_of_histories(clinic: Clinic) -> None:
+    found, _ = look(clinic, lambda table: table.tail(10))
+    assert (found["history"]["verdict"], found["history"]["constant"]) == ("unseen", [])
