@@ -18,8 +18,8 @@ from jobs.judging.rows import Rows, assemble, described
 from jobs.report.page import page
 from jobs.sentinel import watch
 from jobs.sentinel.repeats import repeated
-from jobs.sentinel.singles import single_aucs
-from jobs.sentinel.travel import Limits, travel
+from jobs.sentinel.singles import Side, single_features
+from jobs.sentinel.travel import travel
 from rounds.bundle import Bundle
 from rounds.candidate import read_bundle, require_own_definition
 from rounds.errors import Refused
@@ -61,8 +61,9 @@ def judge(rows: Rows, fitted: Bundle, knobs: Knobs) -> tuple[Facts, list[Verdict
     simpler, seen = against(exam, rows), sentinel(rows, matrix, fitted, knobs)
     whole, taken = exam.take(), {name: other.take() for name, other in simpler.items()}
     rivals = {name: other.values for name, other in taken.items()}
+    worth = importance(fitted.features, matrix, exam.outcome, fitted.raw, asked.seed)
     verdicts = [
-        *gates.judge(asked.gates, whole.values, rivals),
+        *gates.judge(asked.gates, whole.values, rivals, worth),
         *watch.verdicts(asked.gates.leakage, seen["travel"], seen["single_features"], seen["repeats"], len(rows.test)),
     ]
     found = {
@@ -75,7 +76,7 @@ def judge(rows: Rows, fitted: Bundle, knobs: Knobs) -> tuple[Facts, list[Verdict
         "gates": verdicts,
         "sentinel": seen,
         "curves": {**curves(exam), "roc_lead_time": roc(tally(simpler["lead_time"].scores, exam.outcome))},
-        "importance": importance(fitted.features, matrix, exam.outcome, fitted.raw, asked.seed),
+        "importance": worth,
     }
     return rounded(found), verdicts, exam.scores
 
@@ -116,14 +117,16 @@ def against(exam: Exam, rows: Rows) -> dict[str, Exam]:
 
 
 def sentinel(rows: Rows, matrix: Array, fitted: Bundle, knobs: Knobs) -> dict[str, Any]:
-    """What the leakage sentinel finds, before it is judged."""
+    """What the leakage checks find, before it is judged."""
     asked, definition = knobs.evaluate.gates.leakage, fitted.rebuild()
     made = rows.features.select(fitted.features)
     before, after = rows.typed[rows.earlier], rows.typed[rows.test]
+    earlier = Side(rows.matrix(fitted.features, rows.earlier), rows.outcome[rows.earlier], rows.who[rows.earlier])
+    test = Side(matrix, rows.outcome[rows.test], rows.who[rows.test])
     return {
-        "travel": travel(rows.typed, made, rows.test, definition, Limits(asked.moments, asked.rows)),
-        "single_features": single_aucs(fitted.features, matrix, rows.outcome[rows.test]),
-        "repeats": repeated(before, after, knobs.columns, knobs.when, knobs.outcome),
+        "travel": travel(rows.typed, made, rows.test, definition, asked.moments),
+        "single_features": single_features(fitted.features, earlier, test, knobs.evaluate.smallest),
+        "repeats": repeated(before, after, knobs.columns, knobs.who, knobs.when, knobs.outcome),
     }
 
 

@@ -87,10 +87,12 @@ class Gate(Knobs):
 
 
 class Leakage(Knobs):
-    """How far the sentinel looks, and what it lets pass: no feature nearly the answer, hardly a row on both sides."""
+    """How far the leakage checks look, and what they let pass.
+
+    `feature_at_most` warns; only a feature that is nearly the answer by itself blocks.
+    """
 
     moments: Positive = 12
-    rows: Positive = 600
     feature_at_most: Annotated[float, Field(ge=0.5, le=1)] = 0.75
     repeated_at_most: Share = 0.005
     blocks: bool = True

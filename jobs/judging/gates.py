@@ -10,6 +10,8 @@ from rounds.modelling import Gate, Gates
 
 # Of these, less is better.
 LOSSES = {"brier", "log_loss", "ece"}
+# Features that an alarm names.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -28,17 +30,25 @@ class Verdict:
         return self.blocks and self.verdict != "pass"
 
 
-def judge(gates: Gates, found: Mapping[str, float], simpler: Mapping[str, Mapping[str, float]]) -> list[Verdict]:
-    """Every gate on a figure, in the order of `problem.yaml`."""
+def judge(
+    gates: Gates,
+    found: Mapping[str, float],
+    simpler: Mapping[str, Mapping[str, float]],
+    worth: Mapping[str, float] | None = None,
+) -> list[Verdict]:
+    """Every gate on a figure, in the order of `problem.yaml`; `worth` is the importance of each feature."""
+    advice = _LEAK + _most_important(worth or {})
     verdicts: list[Verdict] = []
     for name in found:
         gate = getattr(gates, name, None)
         if isinstance(gate, Gate):
-            verdicts += _asked(name, gate, found[name], simpler)
+            verdicts += _asked(name, gate, found[name], simpler, advice)
     return verdicts
 
 
-def _asked(name: str, gate: Gate, value: float, simpler: Mapping[str, Mapping[str, float]]) -> Iterator[Verdict]:
+def _asked(
+    name: str, gate: Gate, value: float, simpler: Mapping[str, Mapping[str, float]], leak: str
+) -> Iterator[Verdict]:
     def verdict(bound: str, holds: bool, otherwise: Literal["refuse", "alarm"], advice: str) -> Verdict:
         says = "" if holds else f"{name} is {value:.4g}, want {bound}. {advice}"
         return Verdict(name, value, bound, "pass" if holds else otherwise, gate.blocks, says)
@@ -54,7 +64,14 @@ def _asked(name: str, gate: Gate, value: float, simpler: Mapping[str, Mapping[st
         rival = f"better than {gate.better_than.replace('_', ' ')} ({other:.4g})"
         yield verdict(rival, better, "refuse", _WEAK)
     if gate.alarm_above is not None:
-        yield verdict(f"at most {gate.alarm_above:g}, or it is too good", value <= gate.alarm_above, "alarm", _LEAK)
+        yield verdict(f"at most {gate.alarm_above:g}, or it is too good", value <= gate.alarm_above, "alarm", leak)
+
+
+def _most_important(worth: Mapping[str, float]) -> str:
+    """The features that the ranking rests on most, with the ROC-AUC that is lost without each."""
+    ordered = sorted((item for item in worth.items() if item[1] > 0), key=lambda item: (-item[1], item[0]))
+    named = ", ".join(f"{name} ({lost:.3f})" for name, lost in ordered[:NAMED])
+    return f" The ranking rests most on {named}." if named else ""
 
 
 _WEAK = "See report.html for where it fails; change features.py, train or the data."

@@ -38,9 +38,9 @@ class Rows:
     def earlier(self) -> Integers:
         return np.setdiff1d(np.arange(len(self.outcome)), self.test)
 
-    def matrix(self, names: tuple[str, ...]) -> NDArray[np.float32]:
-        """The features of the test rows."""
-        return matrix(self.features[self.test], names)
+    def matrix(self, names: tuple[str, ...], rows: Integers | None = None) -> NDArray[np.float32]:
+        """The features of these rows, otherwise of the test rows."""
+        return matrix(self.features[self.test if rows is None else rows], names)
 
 
 def assemble(validated: pl.DataFrame, features: pl.DataFrame, who: str, definition: Definition, split: Split) -> Rows:

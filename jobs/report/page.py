@@ -157,14 +157,20 @@ def _parts(found: Found) -> str:
 
 
 def _sentinel(found: Found) -> str:
-    singles = sorted(found["sentinel"]["single_features"].items(), key=lambda item: (-item[1], item[0]))[:5]
-    best = ", ".join(f"{_t(name.replace('_', ' '))} {auc:.3f}" for name, auc in singles)
+    singles = sorted(found["sentinel"]["single_features"].items(), key=lambda item: (-item[1]["low"], item[0]))[:5]
+    best = ", ".join(
+        f"{_t(name.replace('_', ' '))} {one['auc']:.3f}, at least {one['low']:.3f}" for name, one in singles
+    )
     travel = found["sentinel"]["travel"]
+    repeats = "; ".join(
+        f"of {_t(name.replace('_', ' '))} {one['rows']:,}, of which chance explains {one['by_chance']:,.0f}"
+        for name, one in found["sentinel"]["repeats"].items()
+    )
     lines = (
-        f"<b>Time travel.</b> The features of {travel['rows']:,} cases were made again from the table as it stood at "
-        f"{travel['moments']} moments: {len(travel['differing']) or 'none'} of them came out differently.",
+        f"<b>Time travel.</b> The features of {travel['rows']:,} cases were computed again from the table as it stood "
+        f"at {travel['moments']} moments: {len(travel['differing']) or 'none'} of them came out differently.",
         f"<b>Single features.</b> The strongest by themselves (ROC-AUC): {best}.",
-        f"<b>Repeats.</b> {found['sentinel']['repeats']:,} cases repeat an earlier one under another id and day.",
+        f"<b>Repeats.</b> Cases that repeat an earlier one under another id or day: {repeats}.",
     )
     return "".join(f"<p>{line}</p>" for line in lines)
 
@@ -219,5 +225,6 @@ _PARTS = (
 )
 _SENTINEL = (
     "A model that looks into the future is good on paper only. Three checks: do features change when what was not yet "
-    "known is taken away, does one feature nearly give the answer, and do test cases repeat earlier ones?"
+    "known is taken away, does one feature nearly give the answer, and do test cases repeat earlier ones? They cannot "
+    "see a column that was filled in later and only helps a little: ask from when on each column is known."
 )

@@ -1,1 +1,1 @@
-"""The leakage sentinel: three questions that a model with knowledge of the future cannot answer well."""
+"""The leakage checks: questions that a model with knowledge of the future cannot answer well."""
