@@ -111,8 +111,8 @@ def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, last: Last | None, wr
     asked = questions(knobs.columns, knobs.outcome, knobs.checks, header.names)
     checked = check(raw, asked, last, knobs.row_key, write.scratch)
 
-    budget = knobs.checks.quarantine.at_most
-    _tell(write, report(problem, header, asked, checked, budget))
+    limits = knobs.checks.quarantine
+    _tell(write, report(problem, header, asked, checked, limits))
     write.json("profile.json", checked.profile)
     (write.scratch / "bad.parquet").rename(write.path("quarantine.parquet"))
     facts = {
@@ -120,9 +120,9 @@ def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, last: Last | None, wr
         "good": checked.counts.rows - checked.counts.bad,
         "quarantined": checked.counts.bad,
         "broken": broken(checked.counts),
-        "warnings": warnings(header, checked),
+        "warnings": warnings(header, checked, limits),
     }
-    if found := refusals(checked, asked, budget):
+    if found := refusals(checked, asked, limits):
         advice = "See report.html and quarantine.parquet; mend the source, or the rule in problem.yaml."
         raise Refused(f"{'. '.join(found)}. {advice}", facts)
     (write.scratch / "good.parquet").rename(write.path("table.parquet"))

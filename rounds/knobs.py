@@ -135,9 +135,13 @@ class Rule(Knobs):
 
 
 class Quarantine(Knobs):
-    """How many bad rows a table may have before the run stops."""
+    """How many bad rows a table may have before the run stops, and how one-sided these may be.
+
+    `bias_at_most` is how far their outcome rate may lie from that of the good rows, beyond chance.
+    """
 
     at_most: Share
+    bias_at_most: Share = 0.2
 
 
 class Validate(Knobs):

@@ -128,6 +128,9 @@ def quarantine(found: Run, done: Manifest, report: dict[str, Any]) -> Group:
         f"{one['id']} does not hold of the table: {one['found']}" for one in report["table"] if one["holds"] is False
     ]
     lines += [f"refused: {done.content.message}"] if done.content.verdict == "refused" else []
+    rate = report.get("outcome_rate", {})
+    if rate.get("quarantined") is not None:
+        lines.append(f"{rate['quarantined']:.1%} of them have the outcome, of the good rows {rate['good']:.1%}")
     place = done.circumstances.places.get("quarantine.parquet")
     if place is not None and rules:
         lines.append(f"The rows lie in {place}; 'rounds get {found.name} {done.step}' brings them to a folder.")

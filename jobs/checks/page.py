@@ -44,8 +44,18 @@ def _verdict(report: dict[str, Any]) -> str:
         counts = (
             f"{report['rows']:,} rows came in, {report['good']:,} are good and {report['quarantined']:,} in quarantine "
             f"({_share(report['quarantined'], report['rows'])}; at most {report['budget']:.4%} may be)."
+            f"{_rates(report['outcome_rate'])}"
         )
     return f'<div class="{kind}"><strong>{word}</strong> {counts}{_list(report["refusals"])}</div>'
+
+
+def _rates(rate: dict[str, Any]) -> str:
+    if rate["quarantined"] is None:
+        return ""
+    return (
+        f" Of the good rows {rate['good']:.1%} have the outcome, of the {rate['readable']:,} in quarantine whose "
+        f"outcome can be read {rate['quarantined']:.1%}."
+    )
 
 
 def _rows(report: dict[str, Any]) -> str:

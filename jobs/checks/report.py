@@ -13,7 +13,7 @@ from jobs.checks.profile import Profile
 from jobs.checks.questions import Questions
 from jobs.checks.rows import Counts
 from jobs.checks.whole import Verdict
-from rounds.knobs import Column
+from rounds.knobs import Column, Quarantine
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,16 @@ class Checked:
     first_rows: Mapping[str, list[int]]
 
 
-def refusals(checked: Checked, asked: Questions, budget: float) -> list[str]:
+def refusals(checked: Checked, asked: Questions, limits: Quarantine) -> list[str]:
     """What stops the run, a sentence each."""
     rows, bad = checked.counts.rows, checked.counts.bad
     if rows == 0:
         return ["the raw table has a header and no rows; want at least one row"]
     found = [one.sentence for one in checked.verdicts if one.holds is False and one.check.action == "refuse"]
+    budget = limits.at_most
+    if checked.counts.outcomes.apart > limits.bias_at_most:
+        bound = f"quarantine.bias_at_most is {limits.bias_at_most:.1%}"
+        found.insert(0, f"{checked.counts.outcomes.sentence}, and {bound}: the table that is left would be biased")
     if bad / rows > budget:
         most = sorted(broken(checked.counts).items(), key=lambda rule: (-rule[1], rule[0]))
         told = ", ".join(f"{rule} by {count:,}" for rule, count in most)
@@ -55,8 +59,10 @@ def is_number(column: Column) -> bool:
     return column.type in {"integer", "number", "flag"} or column.within is not None
 
 
-def warnings(header: Header, checked: Checked) -> list[str]:
+def warnings(header: Header, checked: Checked, limits: Quarantine) -> list[str]:
     found = [one.sentence for one in checked.verdicts if one.holds is False and one.check.action == "warn"]
+    if 0 < checked.counts.outcomes.apart <= limits.bias_at_most:
+        found.append(f"{checked.counts.outcomes.sentence}: see which rule takes them")
     return [_unknown(header.extra), *found] if header.extra else found
 
 
@@ -77,7 +83,7 @@ def unread(problem: str, header: Header, columns: Mapping[str, Column]) -> dict[
     return {**_head(problem, columns), "refusals": list(header.faults), "warnings": [], "rules": [], "table": []}
 
 
-def report(problem: str, header: Header, asked: Questions, checked: Checked, budget: float) -> dict[str, Any]:
+def report(problem: str, header: Header, asked: Questions, checked: Checked, limits: Quarantine) -> dict[str, Any]:
     counts, agreement = checked.counts, checked.agreement
     opinions = {rule: asdict(opinion) for rule, opinion in agreement.opinions.items()} if agreement else {}
     return {
@@ -85,9 +91,10 @@ def report(problem: str, header: Header, asked: Questions, checked: Checked, bud
         "rows": counts.rows,
         "good": counts.rows - counts.bad,
         "quarantined": counts.bad,
-        "budget": budget,
-        "refusals": refusals(checked, asked, budget),
-        "warnings": warnings(header, checked),
+        "budget": limits.at_most,
+        "outcome_rate": counts.outcomes.report,
+        "refusals": refusals(checked, asked, limits),
+        "warnings": warnings(header, checked, limits),
         "rules": [
             {
                 "id": check.id,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from jobs.checks.bias import Outcomes
 from jobs.checks.questions import Questions
 from jobs.checks.uniqueness import ROW, repeats
 from rounds.decoding import tidy, value
@@ -19,11 +20,12 @@ FIRST = 20  # rows of each rule that a report names by number
 
 @dataclass(frozen=True)
 class Counts:
-    """Of rows: all, the bad ones, and those that break each rule."""
+    """Of rows: all, the bad ones, and those that break each rule; the outcomes of the good and of the bad."""
 
     rows: int
     bad: int
     broken: Mapping[str, int]
+    outcomes: Outcomes
 
 
 def decode(raw: pl.LazyFrame, asked: Questions) -> pl.LazyFrame:
@@ -56,12 +58,18 @@ def is_bad(asked: Questions) -> pl.Expr:
 
 
 def count(marked: pl.LazyFrame, asked: Questions) -> Counts:
-    """How many rows there are, how many are bad, and how many break each rule."""
+    """How many rows there are, how many are bad, how many break each rule, and how often each sort has the outcome."""
     sums = [pl.col(broken_by(check)).sum() for check in asked.rows]
-    rows, bad, *broken = (
-        marked.select(pl.len(), is_bad(asked).sum().alias("bad"), *sums).collect(engine="streaming").row(0)
-    )
-    return Counts(rows, bad, {check.id: count for check, count in zip(asked.rows, broken, strict=True)})
+    outcome, bad = pl.col(asked.outcome.column), is_bad(asked)
+    seen = {
+        f"{name} {what}": value.sum()
+        for name, mine in (("good", ~bad), ("bad", bad))
+        for what, value in (("readable", mine & outcome.is_not_null()), ("true", mine & (outcome == 1)))
+    }
+    named = [value.alias(name) for name, value in {"bad": bad.sum(), **seen}.items()]
+    rows, apart, *rest = marked.select(pl.len(), *named, *sums).collect(engine="streaming").row(0)
+    outcomes, broken = Outcomes(*rest[: len(seen)]), rest[len(seen) :]
+    return Counts(rows, apart, {check.id: count for check, count in zip(asked.rows, broken, strict=True)}, outcomes)
 
 
 def good(marked: pl.LazyFrame, asked: Questions) -> pl.LazyFrame:

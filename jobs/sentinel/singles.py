@@ -6,7 +6,6 @@ code that does not rank is seen too. Only the lower end of an interval counts.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ import numpy as np
 
 from jobs.sentinel.grouping import Grouping, group, group_by_usual
 from rounds.intervals import NORMAL
+from rounds.shares import wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,17 +77,12 @@ def single_features(names: Sequence[str], earlier: Side, test: Side, smallest: i
     return _Look(tuple(names), earlier.evenly(), test.evenly(), smallest).singles()
 
 
-def wilson_low(share: float, count: int) -> float:
-    """The lower end of Wilson's 95% interval of a share.
+def lower_end(share: float, count: int) -> float:
+    """The lower end of the 95% interval of a share, or of a ROC-AUC by the fewer of its two outcomes.
 
-    The variance of a ROC-AUC is never above auc * (1 - auc) over the fewer of the two outcomes (Birnbaum and Klose),
-    so the same formula serves it.
+    The variance of a ROC-AUC is never above auc * (1 - auc) over that number (Birnbaum and Klose), as of a share.
     """
-    if not count or not math.isfinite(share):
-        return 0.0
-    square = NORMAL**2 / count
-    reach = NORMAL * math.sqrt(share * (1 - share) / count + square / (4 * count))
-    return max(0.0, (share + square / 2 - reach) / (1 + square))
+    return wilson(share, count, NORMAL)[0]
 
 
 @dataclass(frozen=True)
@@ -131,7 +126,7 @@ class _Look:
         if not mine.any():
             return 0, 0.0
         share = float((self.test.outcome[mine] == rarer).sum() / mine.sum())
-        return int(mine.sum()), wilson_low(share, len(np.unique(self.test.who[mine])))
+        return int(mine.sum()), lower_end(share, len(np.unique(self.test.who[mine])))
 
 
 class _Judged:
@@ -161,7 +156,7 @@ class _Judged:
             ranked = after[part][np.argsort(rates[part], kind="stable")]
             plain = _auc(after[part])
             auc = max(_auc(ranked), plain, 1 - plain)
-            yield Part(self.by.labels[part], auc, wilson_low(auc, int(self.fewer[part])))
+            yield Part(self.by.labels[part], auc, lower_end(auc, int(self.fewer[part])))
 
     def _counts(self, part: Integers, value: Integers, outcome: Integers, values: int) -> Integers:
         """Rows by part, group of the feature, and outcome."""

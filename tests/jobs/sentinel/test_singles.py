@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jobs.sentinel.repeats import Repeats
-from jobs.sentinel.singles import Side, Single, single_features, wilson_low
+from jobs.sentinel.singles import Side, Single, lower_end, single_features
 from jobs.sentinel.travel import Journey
 from jobs.sentinel.watch import verdicts
 from rounds.modelling import Leakage
@@ -92,9 +92,9 @@ def test_an_honest_strong_predictor_is_at_most_warned_about(
 
 
 def test_a_perfect_feature_of_few_patients_is_not_yet_sure() -> None:
-    assert wilson_low(1.0, 20) < 0.85
-    assert wilson_low(1.0, 80) > 0.95
-    assert wilson_low(float("nan"), 80) == wilson_low(0.5, 0) == 0.0
+    assert lower_end(1.0, 20) < 0.85
+    assert lower_end(1.0, 80) > 0.95
+    assert lower_end(float("nan"), 80) == lower_end(0.5, 0) == 0.0
 
 
 def test_rows_of_one_patient_count_once(outcome: Array) -> None:
