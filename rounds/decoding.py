@@ -27,6 +27,7 @@ UNCERTAIN = 2.0**53  # from here on a floating-point number stands for several w
 PRINTABLE = r"^[!-~]([ -~]*[!-~])?$"
 ZONE = r"(Z|[+-](0[0-9]|1[0-4]):?[0-5][0-9])?"
 DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
+OFFSET = r"(Z|[+-][0-9]{2}:?[0-9]{2})$"
 DATE = rf"^{DAY}([T ]00:00:00(\.0+)?{ZONE})?$"
 TIMESTAMP = rf"^{DAY}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{{1,9}})?{ZONE}$"
 
@@ -42,7 +43,8 @@ def value(text: pl.Expr, column: Column, outcome: Outcome | None = None) -> pl.E
     """The typed value of tidy text; null where there is none that is certain."""
     if outcome is not None:
         return _spelt(text, answers(outcome))
-    return READERS[column.type](text if column.format is None else _in_order(text, column.format))
+    text = text if column.format is None else _in_order(text, column.format)
+    return READERS[column.type](text) if column.zone is None else _timestamp(text, column.zone)
 
 
 def _in_order(text: pl.Expr, format: str) -> pl.Expr:
@@ -129,8 +131,8 @@ def _date(text: pl.Expr) -> pl.Expr:
     return pl.when(day.is_between(EARLIEST, LATEST)).then(day)
 
 
-def _timestamp(text: pl.Expr) -> pl.Expr:
-    """The moment in UTC; without a zone it is taken to be in UTC."""
+def _timestamp(text: pl.Expr, zone: str = "UTC") -> pl.Expr:
+    """What the clock on the wall of the zone shows; without an offset that is what was written."""
     shaped = pl.when(text.str.contains(TIMESTAMP)).then(text)
     clock = shaped.str.slice(0, 19).str.replace(" ", "T", literal=True)
     moment = clock.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False)
@@ -147,6 +149,9 @@ def _timestamp(text: pl.Expr) -> pl.Expr:
     minutes = zoned.str.extract(r"[+-][0-9]{2}:?([0-9]{2})$").cast(pl.Int64).fill_null(0)
     moment = moment + pl.duration(microseconds=fraction.cast(pl.Int64).fill_null(0), time_unit="us")
     moment = moment - pl.duration(minutes=sign * (60 * hours + minutes), time_unit="us")
+    if zone != "UTC":
+        local = moment.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None)
+        moment = pl.when(shaped.str.contains(OFFSET)).then(local).otherwise(moment)
     return pl.when(moment.dt.date().is_between(EARLIEST, LATEST)).then(moment)
 
 

@@ -174,7 +174,8 @@ def _converter(name: str, column: Column) -> Callable[[Any], Any]:
     if column.type == "date":
         return lambda value: value if type(value) is int else _day(value, name)
     if column.type == "timestamp":
-        return lambda value: value if type(value) is int else _second(value, name)
+        zone = column.clock
+        return lambda value: value if type(value) is int else _second(value, name, zone)
     return lambda value: value if type(value) is int else 0 if value is None else int(value)
 
 
@@ -184,8 +185,8 @@ def _day(value: Any, name: str) -> int:
     raise Refused(f"'{name}' is missing or no day; want a date, or a whole number of days since 1970-01-01.")
 
 
-def _second(value: Any, name: str) -> int:
+def _second(value: Any, name: str, zone: datetime.tzinfo) -> int:
     if not isinstance(value, datetime.datetime):
         raise Refused(f"'{name}' is missing or no moment; want a datetime, or whole seconds since 1970-01-01 in UTC.")
-    plain = value.astimezone(datetime.UTC).replace(tzinfo=None) if value.tzinfo else value
+    plain = value.astimezone(zone).replace(tzinfo=None) if value.tzinfo else value
     return (plain - START) // datetime.timedelta(seconds=1)

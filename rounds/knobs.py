@@ -6,8 +6,9 @@ import datetime
 import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rounds.answering import Serve
 from rounds.modelling import Evaluate, Register, Train, Tune
@@ -54,6 +55,24 @@ class Column(Knobs):
     unique: bool = False
     missing: Literal["refuse", "keep"] = "refuse"  # rows without a value; a definition reads 0 there, or -1 for 'in'
     known: Moment | Literal["afterwards"] = "booking"
+    zone: str | None = None  # of the clock on the wall, for timestamps; without one it is UTC
+
+    @field_validator("zone")
+    @classmethod
+    def _zone_exists(cls, zone: str | None) -> str | None:
+        if zone is not None:
+            try:
+                ZoneInfo(zone)
+            except (ValueError, OSError, KeyError) as error:  # a name that is none is a KeyError
+                raise ValueError(
+                    f"zone is '{zone}'; want the name of a time zone, such as America/Sao_Paulo"
+                ) from error
+        return zone
+
+    @property
+    def clock(self) -> datetime.tzinfo:
+        """The zone whose clock its timestamps are read by."""
+        return ZoneInfo(self.zone) if self.zone else datetime.UTC
 
     @model_validator(mode="after")
     def _checks_fit_the_type(self) -> Self:
@@ -65,6 +84,8 @@ class Column(Knobs):
             raise ValueError(f"between is {list(self.between)}; want the lower bound first")
         if self.format is not None and self.type not in {"date", "timestamp"}:
             raise ValueError(f"format is for date and timestamp, and the type is {self.type}; leave it out")
+        if self.zone is not None and self.type != "timestamp":
+            raise ValueError(f"zone is for a timestamp, and the type is {self.type}; leave it out")
         if self.within is not None and self.type != "category":
             raise ValueError(f"'in' is for a category, and the type is {self.type}; use 'between', or leave it out")
         if self.missing == "keep" and self.type in {"date", "timestamp"}:

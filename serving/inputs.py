@@ -169,7 +169,7 @@ class Inputs:
             value = getattr(row, name)
             if value is not None and not FIRST <= value.year <= LAST:
                 raise _Fault(name, f"a day from {EARLIEST} to {LATEST}")
-        booked, happens = (_day(getattr(row, name)) for name in self.required)
+        booked, happens = (_day(getattr(row, name), zone) for name, zone in self._clocks)
         if happens < booked:
             raise _Fault(self.required[1], f"the day of {self.required[0]} or a later one")
         return row
@@ -185,8 +185,13 @@ class Inputs:
             years = {value.year for value in map(attrgetter(name), rows) if value is not None}
             if years and not FIRST <= min(years) <= max(years) <= LAST:
                 return False
-        booked, happens = (map(_day, map(attrgetter(name), rows)) for name in self.required)
+        booked, happens = ([_day(getattr(row, name), zone) for row in rows] for name, zone in self._clocks)
         return not any(map(lt, happens, booked))
+
+    @cached_property
+    def _clocks(self) -> list[tuple[str, datetime.tzinfo]]:
+        """The two days, each with the zone whose clock it is read by."""
+        return [(name, self.columns[name].clock) for name in self.required]
 
     @cached_property
     def _decoder(self) -> Any:
@@ -267,9 +272,9 @@ def _bounded(column: Column) -> Any:
     return kind
 
 
-def _day(value: Any) -> datetime.date:
+def _day(value: Any, zone: datetime.tzinfo) -> datetime.date:
     if isinstance(value, datetime.datetime):
-        return (value.astimezone(datetime.UTC) if value.tzinfo not in (None, datetime.UTC) else value).date()
+        return (value.astimezone(zone) if value.tzinfo not in (None, zone) else value).date()
     day: datetime.date = value
     return day
 

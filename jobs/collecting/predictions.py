@@ -74,9 +74,25 @@ class Journaled:
             }
         )
 
+    @property
+    def appointment(self) -> pl.Expr:
+        """The hash of the identifier of a row. Where that is whose row it is, a line has it in a place of its own."""
+        own = which(self.columns)
+        if own is None:
+            return pl.lit(None, pl.String)
+        return pl.col("who") if own == self.who else pl.col("input").struct.field(own)
+
+    @property
+    def named(self) -> dict[str, pl.DataType]:
+        """The part of a line that `appointment` reads."""
+        own = which(self.columns)
+        if own is None:
+            return {}
+        return {"who": pl.String()} if own == self.who else {"input": pl.Struct({own: pl.String()})}
+
     def typed(self, part: pl.DataFrame, windows: Windows) -> pl.DataFrame:
         """The predictions of a part whose `at` are moments."""
-        hashed, appointment = {*hidden(self.columns, self.who)}, which(self.columns)
+        hashed = {*hidden(self.columns, self.who)}
         texts = pl.col("input").struct
         values = {
             INPUT + name: texts.field(name)
@@ -84,10 +100,9 @@ class Journaled:
             else value(tidy(texts.field(name), column), column).alias(INPUT + name)
             for name, column in self.asked.items()
         }
-        own = texts.field(appointment) if appointment else pl.lit(None, pl.String)
         return part.select(
             *("id", "at", windows.number().alias("window"), "model", "version", "bundle", "who"),
-            own.alias("appointment"),
+            self.appointment.alias("appointment"),
             *("score", "band", "history", "features"),
             **values,
         )
@@ -118,9 +133,8 @@ def read(ledger: Ledger, how: Journaled, windows: Windows) -> tuple[pl.DataFrame
 
 def older(ledger: Ledger, how: Journaled, windows: Windows) -> pl.DataFrame:
     """Id and appointment of the predictions before, to tell outcomes that come too late from those of nobody."""
-    own, text = which(how.columns), pl.String()
-    schema = pl.Schema({"id": text, "at": text, **({"input": pl.Struct({own: text})} if own else {})})
-    appointment = pl.col("input").struct.field(own) if own else pl.lit(None, text)
+    text = pl.String()
+    schema, appointment = pl.Schema({"id": text, "at": text, **how.named}), how.appointment
     found = [pl.DataFrame(schema={"id": text, "appointment": text})]
     for path in ledger.between(windows.before.since.date(), windows.since.date()):
         timed = _timed(ledger.table(path, schema).table).filter(windows.before.mask())

@@ -93,11 +93,12 @@ def _lines(
 
 
 def _band(exam: Exam, figures: Callable[[Tally], Floats]) -> tuple[list[float], list[float]]:
-    """The middle 95% of some figures over the resamples."""
+    """The middle 95% of some figures over the resamples that have them: of few rows a resample may have none."""
     _, who = np.unique(exam.who, return_inverse=True)
     drawn = np.concatenate([figures(b) for b in tallies(exam.scores, exam.outcome, who, exam.resamples, exam.seed)])
-    ordered = np.sort(drawn, axis=0)
-    low, high = (ordered[rank(chance, len(ordered))].tolist() for chance in (LOW, HIGH))
+    ordered = np.sort(drawn, axis=0)  # what is not a number comes last
+    known = np.isfinite(ordered).sum(axis=0).tolist()
+    low, high = ([float(ordered[rank(chance, count), at]) for at, count in enumerate(known)] for chance in (LOW, HIGH))
     return low, high
 
 

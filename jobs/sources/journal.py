@@ -111,7 +111,7 @@ def _answered(source: Journal, read: Reader, of: Problem) -> tuple[pl.DataFrame,
     rows = lines.with_columns(pl.col("input").name.prefix_fields(INPUT)).unnest("input")
     rows = rows.sort("at", "id").filter(pl.col("id").is_first_distinct())
     rows = rows.with_columns(
-        appointment=pl.col(INPUT + own) if own else pl.lit(None, text),
+        appointment=_appointment(own, of.who),
         happens=value(tidy(pl.col(INPUT + of.when.happens), day), day).cast(pl.Date),
     )
     settled = outcomes.settle(told, rows, timedelta(days=of.collect.late), of.monitor.actions).table
@@ -128,6 +128,13 @@ def _answered(source: Journal, read: Reader, of: Problem) -> tuple[pl.DataFrame,
         "incomplete": untouched.height - whole.height,
     }
     return whole, left
+
+
+def _appointment(own: str | None, who: str) -> pl.Expr:
+    """The hash of the identifier of a row. Where that is whose row it is, a line has it in a place of its own."""
+    if own is None:
+        return pl.lit(None, pl.String)
+    return pl.col("who") if own == who else pl.col(INPUT + own)
 
 
 def _cell(name: str, of: Problem) -> pl.Expr:

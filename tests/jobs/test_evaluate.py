@@ -152,6 +152,20 @@ def test_a_small_part_is_only_said_to_be_small(honest: Case) -> None:
     assert page(everything).count("too few cases to say") == 2 * len(everything["slices"]) + 1
 
 
+@pytest.mark.parametrize(("missed", "came"), [(1, 1), (1, 5), (3, 9)])
+def test_a_test_slice_of_few_rows_is_judged_and_shown(missed: int, came: int, honest: Case) -> None:
+    """Some resamples of so few rows have no row of a group, or none with the outcome."""
+    last = pl.col("appointment_day") >= pl.date(2026, 3, 9)
+    late = honest.typed.filter(last)
+    few = [late.filter(pl.col("no_show") == outcome).head(rows) for outcome, rows in ((1, missed), (0, came))]
+    typed = pl.concat([honest.typed.filter(~last), *few])
+    share = (missed + came) / typed.height
+    split = honest.of.split.model_copy(update={"fit": 0.8 - share, "calibrate": 0.2, "test": share})
+    judged, _ = honest.but(typed=typed, of=honest.of.model_copy(update={"split": split})).judge()
+    assert judged["test"]["rows"] == missed + came
+    assert "Gates" in page(judged)
+
+
 def test_slices_that_would_single_people_out_are_refused(honest: Case) -> None:
     with pytest.raises(Refused, match=r"slices\.age has \d+ different values"):
         honest.judge(slices=["age"])

@@ -1,4 +1,4 @@
-"""Quarantine that takes rows of one outcome: said beside the others, warned about beyond chance, refused above a bound."""
+"""Quarantine that takes rows of one outcome: told, warned about beyond chance, refused above a bound."""
 
 from __future__ import annotations
 
