@@ -14,7 +14,7 @@ import polars as pl
 import problems
 from jobs.champions import rescored, wording
 from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
-from rounds import log, manifest, mirror, promotion, releasing, verified_versions
+from rounds import log, manifest, mirror, promotion, releasing, surprise, verified_versions
 from rounds.bundle import Bundle
 from rounds.candidate import read_bundle, require_own_definition
 from rounds.errors import Refused
@@ -143,6 +143,8 @@ def decide(candidate: Candidate, registry: Registry, version: Version, shelf: Sh
     answer = test(candidate, registry, version, shelf) if comparable else {}
     if answer and not answer["passed"]:
         return f"version {number} stays challenger: {wording.refusals(answer)}"
+    if wait := surprise.held(shelf, version, candidate.knobs.registry.surprise):
+        return f"version {number} stays challenger: {wait}; 'rounds promote {number} --reason' confirms it"
     if not automatic:
         return f"version {number} may become champion: 'rounds promote {number}' does it{wording.success(answer)}"
     if champion is not None and not comparable:

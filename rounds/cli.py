@@ -118,7 +118,8 @@ def _add_options(word: str, own: argparse.ArgumentParser) -> None:
         own.add_argument("source", nargs="?", default="", metavar="SOURCE", help="a table, as make train takes it")
         own.add_argument("--forget", action="store_true", help="take what problem.yaml says")
     if word in {"promote", "rollback"}:
-        own.add_argument("--reason", default="", help="why, where it needs one; kept with the version")
+        own.add_argument("--reason", default="", help="why; needed for a version that is held, and kept with it")
+        own.add_argument("--by", default="", help="who says so; otherwise the name of this account")
     if word == "get":
         own.add_argument("--to", type=Path, metavar="FOLDER", help="otherwise a folder under .rounds/files")
     if word == "prune":

@@ -180,7 +180,8 @@ Metric = Literal[
 class Register(Knobs):
     """When a challenger becomes champion: by itself or by hand, and what it must show on the same rows.
 
-    `by` and `metric` are for the champion. `margin` is the AUC that may be lost against the anchor.
+    `by` and `metric` are for the champion. `margin` is the AUC that may be lost against the anchor. A version whose
+    AUC is surely above the champion's at its registration by more than `surprise` waits for a person.
     """
 
     promotion: Literal["auto", "manual"] = "auto"
@@ -189,6 +190,7 @@ class Register(Knobs):
     by: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] | None = None
     surely: bool = False
     margin: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = 0.005
+    surprise: Annotated[float, Field(ge=0, lt=0.5, allow_inf_nan=False)] | None = 0.02
     resamples: Annotated[int, Field(ge=200)] = 1000
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
 

@@ -271,6 +271,7 @@ class Registry:
 def version_tags(trained: Manifest, evaluated: Manifest, data: str) -> dict[str, str]:
     """Where a version comes from, for whoever finds it in the registry; `data` is a digest of the validated table."""
     auc = evaluated.content.facts["metrics"]["auc"]
+    ends = {f"auc.{name}": f"{auc[name]:.4f}" for name in ("value", "low", "high") if auc[name] is not None}
     return {
         "stage": STAGING,
         "rounds.run": evaluated.run,
@@ -278,7 +279,7 @@ def version_tags(trained: Manifest, evaluated: Manifest, data: str) -> dict[str,
         "rounds.data": data,
         "rounds.code": manifest.digest(trained.circumstances.read.code),
         "rounds.origin": str(trained.content.facts["origin"]),
-        **{f"auc.{name}": f"{auc[name]:.4f}" for name in ("value", "low", "high")},
+        **ends,
     }
 
 

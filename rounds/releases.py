@@ -17,6 +17,7 @@ from rounds import inventory, promotion, views
 from rounds.errors import Refused
 from rounds.mirror import everything
 from rounds.output import Output
+from rounds.people import author, reason
 from rounds.registry import CHAMPION, PREVIOUS, Registry, Shelf, Version
 from rounds.store import Store
 from rounds.tracking import open_tracking
@@ -53,28 +54,31 @@ def _tables(rows: list[dict[str, Any]]) -> Iterator[RenderableType]:
 
 def promote(store: Store, arguments: argparse.Namespace) -> Output:
     """make a version champion; the one before is archived and can be brought back"""
+    given = reason(arguments.reason) if arguments.reason else ""
     with _registry(store, arguments.problem) as registry:
         registry.heal()
-        _confirm(registry, arguments.version, arguments.reason)
+        _confirm(registry, arguments.version, given, author(arguments.by))
         return _champion(registry, registry.promote(arguments.version))
 
 
 def rollback(store: Store, arguments: argparse.Namespace) -> Output:
     """make the champion before this one champion again, with the feature definition of its own"""
+    given = reason(arguments.reason) if arguments.reason else ""
     with _registry(store, arguments.problem) as registry:
         registry.heal()
         shelf = registry.shelf()
         if shelf is not None:
-            _confirm(registry, int(shelf.tags.get(PREVIOUS, 0)), arguments.reason)
+            _confirm(registry, int(shelf.tags.get(PREVIOUS, 0)), given, author(arguments.by))
         return _champion(registry, registry.rollback())
 
 
-def _confirm(registry: Registry, number: int, reason: str) -> None:
-    """A version that is not there is refused later, by what wants it."""
+def _confirm(registry: Registry, number: int, reason: str, by: str) -> None:
+    """Refuse a version that waits for a person, unless this person says why."""
     shelf = registry.shelf()
     version = None if shelf is None else shelf.versions.get(number)
-    if shelf is not None and version is not None:
-        promotion.confirm(registry, version, promotion.origin_objection(shelf, version), reason)
+    if shelf is not None and version is not None:  # a version that is not there is refused by `promote`
+        objection = promotion.objection(shelf, version, problems.problem(registry.problem).registry.surprise)
+        promotion.confirm(registry, version, objection, reason, by)
 
 
 def mirror(store: Store, arguments: argparse.Namespace) -> Output:

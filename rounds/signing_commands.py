@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import getpass
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Group
@@ -16,7 +15,7 @@ from rounds.files import fetch
 from rounds.inventory import Run
 from rounds.mirror import Mirrored
 from rounds.output import Output
-from rounds.promotion import require_reason
+from rounds.people import author, reason
 from rounds.registry import Registry, Version, version_tags
 from rounds.release import Override
 from rounds.releases import known_problems
@@ -77,7 +76,7 @@ def override(store: Store, arguments: argparse.Namespace) -> Output:
     run = inventory.run(store, arguments.run, arguments.problem).readable()
     require_candidate(store, run)
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=arguments.days)
-    word = Override(reason=require_reason(arguments.reason), by=arguments.by or getpass.getuser(), until=until)
+    word = Override(reason=reason(arguments.reason), by=author(arguments.by), until=until)
     version = register(store, run, word)
     name = problems.problem(run.problem).model
     data = {"model": name, "version": version.number, "run": run.name, "until": until.isoformat()}

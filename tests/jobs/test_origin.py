@@ -73,7 +73,7 @@ def test_a_simulated_model_never_replaces_a_given_one(ready: Checkout, table: Pa
     assert shelf(ready)[0]["champion"] == 2
     rounds(ready, "promote", "3", "--reason", WHY)
     assert shelf(ready)[0] == {"champion": 3, "anchor": 1}
-    assert WHY in version_tags(ready, "3")["rounds.promoted"]
+    assert WHY in version_tags(ready, "3")["rounds.confirmed"]
     rounds(ready, "rollback")
     assert shelf(ready)[0] == {"champion": 2, "anchor": 2}
 

@@ -120,6 +120,7 @@ def test_a_champion_is_replaced_by_an_improvement_alone(ready: Checkout, warm: W
     warm.flow(ready, "weak")
     registered(ready, warm, "weak")
     ready.change(KNOBS, "trees: 1, depth: 1", "trees: 20, depth: 4")
+    ready.change(KNOBS, "surprise: 0.02", "surprise: 0.4")
     ready.change(KNOBS, "must: not_worse, margin", "must: improve, by: 0.9, metric: log_loss, margin")
     facts = registered(ready, warm)
     against = facts["test"]["against"]
@@ -135,6 +136,43 @@ def test_a_champion_is_replaced_by_an_improvement_alone(ready: Checkout, warm: W
     assert against["champion"]["share"] > 0.5
     written = json.loads(ready.file("register", "registration.json").read_bytes())
     assert (written["why_not"], written["test"]["against"]) == (None, against)
+
+
+def test_a_jump_is_not_promoted_without_a_person(ready: Checkout, warm: Warm) -> None:
+    """A weak champion, then a version that is surely much better: as if its features knew the outcome."""
+    ready.change(KNOBS, "trees: 20, depth: 4", "trees: 1, depth: 1")
+    ready.change(KNOBS, "rows: 0.7, columns: 0.7", "rows: 0.7, columns: 0.01")
+    ready.change(KNOBS, "surprise: 0.02", "surprise: 0.001")
+    warm.flow(ready, "weak")
+    registered(ready, warm, "weak")
+    ready.change(KNOBS, "trees: 1, depth: 1", "trees: 20, depth: 4")
+    ready.change(KNOBS, "rows: 0.7, columns: 0.01", "rows: 0.7, columns: 0.7")
+    facts = registered(ready, warm)
+    assert (facts["version"], facts["stage"], facts["champion"], facts["challenger"]) == (2, "Staging", 1, 2)
+    assert facts["test"]["passed"] is True
+    written = json.loads(ready.file("register", "registration.json").read_bytes())
+    assert written["why_not"].startswith("version 2 stays challenger: its AUC is at least 0.")
+    assert "'rounds promote 2 --reason'" in written["why_not"]
+    refused = refusal(ready, "promote", "2")
+    assert "version 2 waits for a person" in refused and "--reason" in refused
+    assert shelf(ready) == ({"champion": 1, "anchor": 1, "challenger": 2}, ["Production", "Staging"])
+    why = "the first champion was a stump"
+    assert rounds(ready, "promote", "2", "--reason", why, "--by", "Ana").startswith(
+        "version 2 of NoShowXGBoost (run a)"
+    )
+    assert shelf(ready) == ({"champion": 2, "anchor": 1}, ["Archived", "Production"])
+    version = tracked.door(ready.place / "mlflow").client.get_model_version("NoShowXGBoost", "2")
+    confirmed = json.loads(version.tags["rounds.confirmed"])
+    assert (confirmed["reason"], confirmed["by"]) == (why, "Ana")
+    assert registered(ready, warm)["champion"] == 2
+
+
+def refusal(checkout: Checkout, *words: str) -> str:
+    """What the command says when it refuses."""
+    command = [sys.executable, "-m", "rounds.cli", *words]
+    done = subprocess.run(command, cwd=checkout.root, env=checkout.environment(), capture_output=True, text=True)
+    assert done.returncode == 2, done.stdout + done.stderr
+    return done.stderr
 
 
 def test_a_champion_with_another_definition_is_asked_with_its_own(ready: Checkout, warm: Warm) -> None:
