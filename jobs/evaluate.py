@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -33,6 +33,8 @@ from rounds.rounding import rounded
 from rounds.step import step
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+SCORES = "scores.parquet"
+SLICE = "slice:"  # columns of SCORES: the part of this slice that a row is in
 
 
 @dataclass(frozen=True)
@@ -132,12 +134,27 @@ def sentinel(rows: Rows, matrix: Array, fitted: Bundle, knobs: Knobs) -> dict[st
 
 def sliced(rows: Rows, exam: Exam, fitted: Bundle, knobs: Knobs) -> list[dict[str, Any]]:
     """The same figures for every part of every slice that was asked for."""
-    table = described(rows, knobs.who, fitted.rebuild())
     return [
-        parts.judge(asked.name, part, exam.of(mine), knobs.evaluate.smallest)
-        for asked in knobs.evaluate.slices
-        for part, mine in parts.parts(asked, table)
+        parts.judge(name, part, exam.of(mine), knobs.evaluate.smallest)
+        for name, part, mine in _every_part(rows, fitted, knobs)
     ]
+
+
+def labels(rows: Rows, fitted: Bundle, knobs: Knobs, judged: list[Facts]) -> list[pl.Series]:
+    """The part of each slice that a test row is in; none where the part is too small to be told."""
+    large = {(each["slice"], each["part"]) for each in judged if not each["too_small"]}
+    found = {asked.name: np.full(len(rows.test), None, object) for asked in knobs.evaluate.slices}
+    for name, part, mine in _every_part(rows, fitted, knobs):
+        if (name, part) in large:
+            found[name][mine] = part
+    return [pl.Series(f"{SLICE}{name}", values.tolist(), pl.String) for name, values in found.items()]
+
+
+def _every_part(rows: Rows, fitted: Bundle, knobs: Knobs) -> Iterator[tuple[str, str, Array]]:
+    table = described(rows, knobs.who, fitted.rebuild())
+    for asked in knobs.evaluate.slices:
+        for part, mine in parts.parts(asked, table):
+            yield asked.name, part, mine
 
 
 def facts(found: Facts) -> Facts:
@@ -165,7 +182,8 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     found, verdicts, scores = judge(rows, fitted, knobs)
     unique = [name for name, column in knobs.columns.items() if column.unique]
     keys = list(dict.fromkeys([*unique, knobs.when.happens, knobs.who, knobs.outcome.column]))
-    write.table(rows.features[rows.test].select(keys).with_columns(pl.Series("score", scores)), "scores.parquet")
+    slices = labels(rows, fitted, knobs, found["slices"])
+    write.table(rows.features[rows.test].select(keys).with_columns(pl.Series("score", scores), *slices), SCORES)
     write.json("metrics.json", found)
     write.text("report.html", page(found))
     if stopping := [verdict for verdict in verdicts if verdict.stops]:

@@ -1,4 +1,4 @@
-"""Register the model, and make it champion if it may.  Reads validate, train, evaluate.  Writes registration.json."""
+"""Register the model, and make it champion if it may.  Reads validate, train, evaluate.  Writes report.html."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ import numpy as np
 import polars as pl
 
 import problems
-from jobs.champions import rescored, wording
+from jobs.champions import gain, rescored, wording
+from jobs.champions.gain import Judged, Part
 from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
+from jobs.report.promotion import page
 from rounds import log, manifest, mirror, promotion, releasing, surprise, verified_versions
 from rounds.bundle import Bundle
 from rounds.candidate import read_bundle, require_own_definition
@@ -29,6 +31,7 @@ from rounds.tracking import open_tracking
 from rounds.turns import at_the_registry
 
 SCORES = "scores.parquet"
+SLICE = "slice:"
 TEST = "rounds.test"
 
 
@@ -63,15 +66,32 @@ class Candidate:
         rows = self.scores.select([*self.key, self.knobs.outcome.column]).cast(pl.String)
         return manifest.digest(rows.rows())
 
-    def against(self, registry: Registry, rival: Version, rows: Rows, rule: Rule, tests: int) -> Paired:
-        """Hold this model against a version of the registry."""
+    def opened(self, registry: Registry, rival: Version) -> Judged:
+        """A version of the registry, with its own features of these rows."""
         folder = self.read.scratch / f"version {rival.number}"
         folder.mkdir(exist_ok=True)
         earlier = verified_versions.open_bundle(registry, rival, folder)
         registry.turn.beat()
-        other = rescored.scores(earlier, self.read.table("validate"), self.scores, self.key)
+        return self.judged(earlier)
+
+    def judged(self, model: Bundle) -> Judged:
+        matrix = rescored.matrix(model, self.read.table("validate"), self.scores, self.key)
+        return Judged(model, matrix, model.score(matrix))
+
+    def against(self, rival: Judged, rows: Rows, rule: Rule, tests: int) -> Paired:
+        """Hold this model against another one."""
         mine = self.scores.get_column("score").to_numpy()
-        return compare(self._scored(mine, self.fitted), self._scored(other, earlier), rows, rule, tests)
+        return compare(self._scored(mine, self.fitted), self._scored(rival.scores, rival.model), rows, rule, tests)
+
+    def gain(self, champion: Judged, rows: Rows) -> Facts:
+        """Where the gain over the champion comes from."""
+        parts = [
+            Part(name.removeprefix(SLICE), part, (self.scores.get_column(name) == part).fill_null(False).to_numpy())
+            for name in self.scores.columns
+            if name.startswith(SLICE)
+            for part in self.scores.get_column(name).drop_nulls().unique().sort().to_list()
+        ]
+        return gain.explain(self.judged(self.fitted), champion, rows.outcome, parts, self.knobs.registry.seed)
 
     def _scored(self, scores: Any, model: Bundle) -> Scored:
         """Each model at its own threshold, both at today's capacity."""
@@ -100,9 +120,10 @@ def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shel
     tests = 1 + sum(each["anchor"] == anchor.bundle for each in made)
     rows = candidate.rows(registry.turn.beat)
     first, second = against_champion(candidate.knobs.registry), against_anchor(candidate.knobs.registry)
+    models = {rival.number: candidate.opened(registry, rival) for rival in (champion, anchor)}
     found = {}
     for name, rival, rule, times in ((CHAMPION, champion, first, 1), (ANCHOR, anchor, second, tests)):
-        paired = candidate.against(registry, rival, rows, rule, times)
+        paired = candidate.against(models[rival.number], rows, rule, times)
         found[name] = {"version": rival.number, **paired.facts}
     answer = {
         "question": question,
@@ -110,6 +131,7 @@ def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shel
         "uses_of_slice": 1 + sum(each["slice"] == question["slice"] for each in made),
         "tests_of_anchor": tests,
         "passed": all(each["passed"] for each in found.values()),
+        "gain": candidate.gain(models[champion.number], rows),
         "earlier": _questions(known),
     }
     registry.tag(version, TEST, json.dumps(answer, sort_keys=True))
@@ -188,8 +210,11 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
         refusal = decide(candidate, registry, version, registry.settle())
         shelf = registry.settle()
     found = facts(knobs.model, shelf, shelf.versions[version.number])
-    log.say(refusal or f"version {version.number} of {knobs.model} is champion{wording.success(found['test'])}")
+    said = refusal or f"version {version.number} of {knobs.model} is champion{wording.success(found['test'])}"
+    log.say(said)
     write.json("registration.json", {**found, "why_not": refusal})
+    if found["test"]:
+        write.text("report.html", page(knobs.model, version.number, found["test"], said))
     return found
 
 

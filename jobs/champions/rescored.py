@@ -1,4 +1,4 @@
-"""What an earlier model says of today's rows: always with the feature definition that it was fitted with."""
+"""The features that an earlier model reads of today's rows, by the definition that it was fitted with."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from rounds.errors import Refused
 from rounds.knobs import Column
 
 
-def scores(bundle: Bundle, table: pl.LazyFrame, wanted: pl.DataFrame, key: list[str]) -> Any:
-    """The scores of the wanted rows, in their order; `table` is what validate let pass, for the history."""
+def matrix(bundle: Bundle, table: pl.LazyFrame, wanted: pl.DataFrame, key: list[str]) -> Any:
+    """The features of the wanted rows, in their order; `table` is what validate let pass, for the history."""
     definition = bundle.rebuild()
     names = list(dict.fromkeys([*key, *definition.sections.columns]))
     if lacking := [name for name in names if name not in table.collect_schema()]:
@@ -27,9 +27,9 @@ def scores(bundle: Bundle, table: pl.LazyFrame, wanted: pl.DataFrame, key: list[
     where = wanted.select(key).join(rows.select(key).with_row_index("row"), on=key, how="left", maintain_order="left")
     if where.height != wanted.height or where.get_column("row").null_count():
         raise Refused(f"the rows that evaluate scored are not those of validate, by {', '.join(key)}. Run both again.")
-    matrix, _ = tables.build_features(rows, definition)
+    built, _ = tables.build_features(rows, definition)
     places = [definition.names.index(name) for name in bundle.features]
-    return bundle.score(np.ascontiguousarray(matrix[where.get_column("row").to_numpy()][:, places]))
+    return np.ascontiguousarray(built[where.get_column("row").to_numpy()][:, places])
 
 
 def _as_it_reads(rows: pl.DataFrame, columns: Mapping[str, Column], digest: str) -> pl.DataFrame:

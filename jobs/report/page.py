@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from html import escape
 from typing import Any
 
 from jobs.report import plots
 from jobs.report.forest import forest
-from jobs.report.style import STYLE, badge
+from jobs.report.markup import document
+from jobs.report.markup import interval as _range
+from jobs.report.markup import number as _number
+from jobs.report.markup import section as _section
+from jobs.report.markup import table as _table
+from jobs.report.markup import text as _t
+from jobs.report.style import badge
 from jobs.report.words import FIGURES, MOMENTS, VERDICTS, figure
 
 Found = dict[str, Any]
@@ -25,12 +29,7 @@ def page(found: Found) -> str:
         _section("Knowing too much", _sentinel(found), _SENTINEL),
         _section("What the words mean", _glossary()),
     ]
-    head = (
-        f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{_t(found["title"])}</title>'
-    )
-    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body><main>\n' + (
-        "\n".join(body) + "\n</main></body></html>\n"
-    )
+    return document(found["title"], body)
 
 
 def _head(found: Found) -> str:
@@ -178,33 +177,6 @@ def _sentinel(found: Found) -> str:
 def _glossary() -> str:
     terms = "".join(f"<dt>{_t(title)}</dt><dd>{_t(says)}</dd>" for title, says in FIGURES.values())
     return f"<dl>{terms}</dl>"
-
-
-def _section(title: str, content: str, says: str = "") -> str:
-    lead = f'<p class="lead">{_t(says)}</p>' if says else ""
-    return f"<section><h2>{_t(title)}</h2>{lead}{content}</section>"
-
-
-def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
-    top = "".join(f"<th>{_t(head)}</th>" for head in heads)
-    return (
-        f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>\n' + "\n".join(rows) + "</tbody></table></div>"
-    )
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
-def _range(figure: Found, percent: int = 0) -> str:
-    if figure["low"] is None:
-        return "–"
-    form = ".1%" if percent else ".3f"
-    return f"{figure['low']:{form}} to {figure['high']:{form}}"
-
-
-def _t(text: str) -> str:
-    return escape(str(text))
 
 
 _RELIABILITY = (

@@ -63,7 +63,9 @@ def test_it_writes_figures_scores_and_a_page(reader: Reader, tmp_path: Path) -> 
     facts = evaluate.main.main(reader, write, case().knobs())
     assert set(write.names) == {"metrics.json", "report.html", "scores.parquet"}
     scores = pl.read_parquet(write.path("scores.parquet"))
-    assert scores.columns == ["appointment_id", "appointment_day", "patient_id", "no_show", "score"]
+    slices = ["slice:sex", "slice:age_band", "slice:same_day", "slice:known_patient"]
+    assert scores.columns == ["appointment_id", "appointment_day", "patient_id", "no_show", "score", *slices]
+    assert set(scores.get_column("slice:same_day")) <= {"no", "yes", None}
     assert scores.height == facts["rows"]
     assert facts["metrics"] == json.loads(write.path("metrics.json").read_text())["metrics"]
     assert {gate["gate"] for gate in facts["gates"]} >= {"auc", "ece", "brier", "time travel", "repeated rows"}

@@ -143,15 +143,24 @@ def test_a_jump_is_not_promoted_without_a_person(ready: Checkout, warm: Warm) ->
     ready.change(KNOBS, "trees: 20, depth: 4", "trees: 1, depth: 1")
     ready.change(KNOBS, "rows: 0.7, columns: 0.7", "rows: 0.7, columns: 0.01")
     ready.change(KNOBS, "surprise: 0.02", "surprise: 0.001")
+    ready.change(KNOBS, "  resamples: 100", "  resamples: 100\n  smallest: 50")
     warm.flow(ready, "weak")
     registered(ready, warm, "weak")
     ready.change(KNOBS, "trees: 1, depth: 1", "trees: 20, depth: 4")
     ready.change(KNOBS, "rows: 0.7, columns: 0.01", "rows: 0.7, columns: 0.7")
+    warm.flow(ready, "a")
     facts = registered(ready, warm)
     assert (facts["version"], facts["stage"], facts["champion"], facts["challenger"]) == (2, "Staging", 1, 2)
     assert facts["test"]["passed"] is True
     written = json.loads(ready.file("register", "registration.json").read_bytes())
     assert written["why_not"].startswith("version 2 stays challenger: its AUC is at least 0.")
+    gained = facts["test"]["gain"]["features"]
+    assert gained[0]["gain"] > 0.01 and [each["gain"] for each in gained] == sorted(
+        (each["gain"] for each in gained), reverse=True
+    )
+    assert {"slice", "part", "rows", "auc", "champion", "gain"} == set(facts["test"]["gain"]["slices"][0])
+    report = ready.file("register", "report.html").read_text(encoding="utf-8")
+    assert gained[0]["feature"].replace("_", " ") in report and written["why_not"].split(";")[0] in report
     assert "'rounds promote 2 --reason'" in written["why_not"]
     refused = refusal(ready, "promote", "2")
     assert "version 2 waits for a person" in refused and "--reason" in refused
@@ -162,8 +171,8 @@ def test_a_jump_is_not_promoted_without_a_person(ready: Checkout, warm: Warm) ->
     )
     assert shelf(ready) == ({"champion": 2, "anchor": 1}, ["Archived", "Production"])
     version = tracked.door(ready.place / "mlflow").client.get_model_version("NoShowXGBoost", "2")
-    confirmed = json.loads(version.tags["rounds.confirmed"])
-    assert (confirmed["reason"], confirmed["by"]) == (why, "Ana")
+    record = json.loads(version.tags["rounds.confirmed"])
+    assert (record["reason"], record["by"]) == (why, "Ana")
     assert registered(ready, warm)["champion"] == 2
 
 
