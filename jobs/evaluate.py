@@ -22,15 +22,17 @@ from jobs.sentinel.singles import Side, single_features
 from jobs.sentinel.travel import travel
 from rounds.bundle import Bundle
 from rounds.candidate import read_bundle, require_own_definition
+from rounds.clusters import Clusters
 from rounds.errors import Refused
 from rounds.files import Reader, Writer
-from rounds.intervals import Resamples, plain
+from rounds.intervals import Measured
 from rounds.knobs import Column, Outcome, Split, When
 from rounds.manifest import Facts
 from rounds.metrics import Operation, tally
 from rounds.modelling import Evaluate
 from rounds.rounding import rounded
 from rounds.step import step
+from rounds.tables import day_numbers
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 SCORES = "scores.parquet"
@@ -55,23 +57,23 @@ def judge(rows: Rows, fitted: Bundle, knobs: Knobs) -> tuple[Facts, list[Verdict
     exam = Exam(
         fitted.score(matrix),
         rows.outcome[rows.test],
-        rows.who[rows.test],
+        Clusters.of(rows.who[rows.test], day_numbers(rows.typed.get_column(knobs.when.happens)[rows.test])),
         Operation(fitted.thresholds["capacity"], fitted.knobs["capacity"]),
-        asked.resamples,
         asked.seed,
     )
     simpler, seen = against(exam, rows), sentinel(rows, matrix, fitted, knobs)
-    whole, taken = exam.take(), {name: other.take() for name, other in simpler.items()}
-    rivals = {name: other.values for name, other in taken.items()}
+    whole, taken = exam.measured, {name: other.measured for name, other in simpler.items()}
+    estimates = whole.estimates()
+    rivals = {**{name: other.values for name, other in taken.items()}, "nobody": baselines.nobody(exam.outcome)}
     worth = importance(fitted.features, matrix, exam.outcome, fitted.raw, asked.seed)
     verdicts = [
-        *gates.judge(asked.gates, whole.values, rivals, worth),
+        *gates.judge(asked.gates, estimates, rivals, worth),
         *watch.verdicts(asked.gates.leakage, seen["travel"], seen["single_features"], seen["repeats"], len(rows.test)),
     ]
     found = {
         **about(rows, exam, knobs),
         "origin": fitted.origin,
-        "metrics": whole.estimates(),
+        "metrics": estimates,
         "baselines": beside(whole, taken),
         "without_same_day": parts.judge("without same-day", "", exam.of(rows.lead[rows.test] > 0), asked.smallest),
         "slices": sliced(rows, exam, fitted, knobs),
@@ -91,20 +93,25 @@ def about(rows: Rows, exam: Exam, knobs: Knobs) -> dict[str, Any]:
         "title": knobs.title,
         "model": knobs.model,
         "moment": knobs.when.moment,
-        "test": {**exam.size, "base_rate": rate, "first": str(days.min()), "last": str(days.max())},
+        "test": {
+            **exam.size,
+            "days": exam.clusters.days,
+            "base_rate": rate,
+            "first": str(days.min()),
+            "last": str(days.max()),
+        },
         "use": asdict(exam.use),
-        "limits": {"smallest": knobs.evaluate.smallest, "few": parts.FEW, "resamples": exam.resamples},
+        "limits": {"smallest": knobs.evaluate.smallest, "few": parts.FEW},
     }
 
 
-def beside(whole: Resamples, taken: Mapping[str, Resamples]) -> dict[str, Any]:
+def beside(whole: Measured, taken: Mapping[str, Measured]) -> dict[str, Any]:
     """What simpler answers reach, and how far the model's ranking is above that of lead time alone."""
     lead = taken["lead_time"]
-    above = plain(whole.values["auc"] - lead.values["auc"], whole.drawn["auc"] - lead.drawn["auc"])
     return {
         "lead_time": lead.estimates(),
         "base_rate": taken["base_rate"].values,
-        "auc_above_lead_time": above,
+        "auc_above_lead_time": whole.less(lead, "auc"),
     }
 
 

@@ -1,4 +1,4 @@
-"""From resamples to 95% intervals that cover the truth about as often as they say, on small tables too."""
+"""From pulls to 95% intervals that cover the truth about as often as they say, on small tables too."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rounds.bootstrap import tallies
-from rounds.metrics import METRICS, Operation, calibration_gaps, tally
+from rounds import pulls
+from rounds.clusters import NORMAL as NORMAL
+from rounds.clusters import Clusters, root
+from rounds.metrics import METRICS, Operation, tally
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,10 +20,10 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 LOW, HIGH = 0.025, 0.975
-NORMAL = 1.959963984540054  # the same two points of the normal curve
-# The scale on which the resamples of a figure lie about normally: shares are cramped by 0 and 1, losses by 0.
+# The scale on which a figure lies about normally: shares are cramped by 0 and 1, losses and ratios by 0.
 SHARES = {"auc", "pr_auc", "f1", "accuracy", "brier", "precision_at_capacity", "recall_at_capacity"}
-LOSSES = {"log_loss"}
+RATIOS = {"log_loss", "observed_over_expected"}
+DRAWS = 1000  # of the noise of the calibration error
 
 
 @dataclass(frozen=True)
@@ -34,83 +36,96 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Resamples:
-    """Every metric of a table, once as it is and once for each resample."""
+class Measured:
+    """Every metric of a table, and how far each row pulls it; `rarer` counts the outcomes of the rarer kind."""
 
     values: Mapping[str, float]
-    drawn: Mapping[str, Floats]
+    pulls: Mapping[str, Floats]
     gaps: Floats
-    drawn_gaps: Floats
-    rows: int
+    gap_pulls: Floats
+    clusters: Clusters
+    rarer: int
+    seed: int
 
     def estimate(self, metric: str) -> Estimate:
-        value, drawn = self.values[metric], self.drawn[metric]
+        value = self.values[metric]
         if metric == "ece":
-            return Estimate(value, *calibration_error(self.gaps, self.drawn_gaps))
-        nearest = 0.5 / self.rows
+            return Estimate(value, *self._calibration_error())
+        reach = self.clusters.reach(self.pulls[metric])
         if metric in SHARES:
-            return share(value, drawn, nearest)
-        return loss(value, drawn, nearest) if metric in LOSSES else plain(value, drawn)
+            return share(value, reach, self.rarer)
+        return ratio(value, reach) if metric in RATIOS else plain(value, reach)
 
     def estimates(self) -> dict[str, Estimate]:
         return {metric: self.estimate(metric) for metric in self.values}
 
+    def less(self, other: Measured, metric: str) -> Estimate:
+        """How far a metric lies above that of another score of the same rows."""
+        reach = self.clusters.reach(self.pulls[metric] - other.pulls[metric])
+        return plain(self.values[metric] - other.values[metric], reach)
 
-def resample(
-    scores: Floats,
-    outcome: NDArray[np.integer],
-    who: NDArray[np.intp],
-    use: Operation,
-    resamples: int,
-    seed: int,
-) -> Resamples:
-    """Every metric on a table and on its resamples; tables of the same patients and seed are drawn alike, so that
-    the resamples of two scores may be compared one by one.
-    """
+    def _calibration_error(self) -> tuple[float, float]:
+        """By patients and days, and never narrower than by patients alone."""
+        draw = np.random.Generator(np.random.PCG64(self.seed))
+        normal = draw.standard_normal((DRAWS, len(self.gaps)))
+        noises = [normal @ root(self.clusters.covariance_by_patients(self.gap_pulls))]
+        if self.clusters.enough_days:
+            freedom = self.clusters.days - 1
+            wider = np.sqrt(freedom / draw.chisquare(freedom, DRAWS))[:, None]
+            noises.append(wider * normal @ root(self.clusters.covariance(self.gap_pulls)))
+        lows, highs = zip(*(calibration_error(self.gaps, self.gaps + noise) for noise in noises), strict=True)
+        return min(lows), max(highs)
+
+
+def measure(scores: Floats, outcome: NDArray[np.integer], clusters: Clusters, use: Operation, seed: int) -> Measured:
+    """Every metric on a table, with what its interval is made from."""
+    table = pulls.Table(scores, outcome.astype(np.float64))
     counted = tally(scores, outcome)
-    drawn: dict[str, list[Floats]] = {name: [] for name in METRICS}
-    gaps = []
-    for block in tallies(scores, outcome, who, resamples, seed):
-        gaps.append(calibration_gaps(block))
-        for name, metric in METRICS.items():
-            drawn[name].append(metric(block, use))
-    return Resamples(
-        {name: float(metric(counted, use)) for name, metric in METRICS.items()},
-        {name: np.concatenate(blocks) for name, blocks in drawn.items()},
-        calibration_gaps(counted),
-        np.concatenate(gaps),
-        len(scores),
-    )
+    values = {name: float(metric(counted, use)) for name, metric in METRICS.items()}
+    expected = float(scores.sum())
+    values["observed_over_expected"] = table.positive / expected if expected else math.nan
+    values["calibration_slope"], steep = pulls.slope(table)
+    gaps, gap_pulls = pulls.gaps(table)
+    every = {**pulls.every(table, use), "calibration_slope": steep}
+    rarer = int(min(table.positive, table.rows - table.positive))
+    return Measured(values, every, gaps, gap_pulls, clusters, rarer, seed)
 
 
-def plain(value: float, drawn: Floats) -> Estimate:
+def plain(value: float, reach: float) -> Estimate:
     """Around a figure that may take any value, such as a difference."""
-    reach = NORMAL * _spread(drawn[np.isfinite(drawn)].tolist())
     return Estimate(value, value - reach, value + reach)
 
 
-def share(value: float, drawn: Floats, nearest: float) -> Estimate:
-    """Around a share, on the scale of log odds; at 0 or 1 that scale ends, and the resamples speak for themselves."""
+def share(value: float, reach: float, rarer: int) -> Estimate:
+    """Around a share, on the scale of log odds. At 0 or 1 that scale ends: there it says how far a share could lie from
+    it that so many rows show nothing of.
+    """
+    if value in {0.0, 1.0}:
+        unseen = 1 - LOW ** (1 / max(rarer, 1))
+        return Estimate(value, 0.0, unseen) if value == 0 else Estimate(value, 1 - unseen, 1.0)
     if not 0 < value < 1:
-        return _quantiles(value, drawn)
-    odds = [_log_odds(min(max(other, nearest), 1 - nearest)) for other in drawn[np.isfinite(drawn)].tolist()]
-    centre, reach = _log_odds(value), NORMAL * _spread(odds)
-    return Estimate(value, 1 / (1 + math.exp(reach - centre)), 1 / (1 + math.exp(-reach - centre)))
+        return Estimate(value, math.nan, math.nan)
+    centre, far = math.log(value / (1 - value)), reach / (value * (1 - value))
+    return Estimate(value, _from_odds(centre - far), _from_odds(centre + far))
 
 
-def loss(value: float, drawn: Floats, nearest: float) -> Estimate:
-    """Around a loss, which is above 0 and has no upper end, on the scale of its logarithm."""
+def ratio(value: float, reach: float) -> Estimate:
+    """Around a loss or a ratio, which is above 0 and has no upper end, on the scale of its logarithm."""
     if not value > 0:
-        return _quantiles(value, drawn)
-    reach = NORMAL * _spread([math.log(max(other, nearest)) for other in drawn[np.isfinite(drawn)].tolist()])
-    return Estimate(value, value * math.exp(-reach), value * math.exp(reach))
+        return Estimate(value, math.nan, math.nan)
+    factor = math.exp(min(reach / value, 500.0))
+    return Estimate(value, value / factor, value * factor)
+
+
+def _from_odds(log_odds: float) -> float:
+    return 1 / (1 + math.exp(-min(max(log_odds, -500.0), 500.0)))
 
 
 def calibration_error(gaps: Floats, drawn: Floats) -> tuple[float, float]:
     """The true calibration errors that would make the one that was seen neither too small nor too large to expect.
 
     The plain bootstrap fails here: noise makes a gap wider whichever way it points, so even a perfect score shows an
-    error. The noise is taken from the resamples, the shape of the true gaps from those seen, drawn to their mean as
+    error. The noise is taken from draws, the shape of the true gaps from those seen, drawn to their mean as
     far as noise explains them, and only the size of the true gaps is asked for.
     """
     seen, noise = math.fsum(np.abs(gaps)), drawn - gaps
@@ -148,28 +163,10 @@ def _size(seen: float, shape: Floats, noise: Floats, chance: float) -> float:
     return high
 
 
-def _quantiles(value: float, drawn: Floats) -> Estimate:
-    drawn = drawn[np.isfinite(drawn)]
-    if not len(drawn):
-        return Estimate(value, math.nan, math.nan)
-    return Estimate(value, _quantile(drawn, LOW), _quantile(drawn, HIGH))
-
-
 def _quantile(drawn: Floats, chance: float) -> float:
     return float(np.sort(drawn)[rank(chance, len(drawn))])
 
 
-def rank(chance: float, resamples: int) -> int:
-    """The place of a quantile among the sorted resamples, as far from the one end as its opposite from the other."""
-    return min(max(round(chance * (resamples + 1)) - 1, 0), resamples - 1)
-
-
-def _spread(values: list[float]) -> float:
-    if len(values) < 2:
-        return math.nan
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
-def _log_odds(probability: float) -> float:
-    return math.log(probability / (1 - probability))
+def rank(chance: float, draws: int) -> int:
+    """The place of a quantile among the sorted draws, as far from the one end as its opposite from the other."""
+    return min(max(round(chance * (draws + 1)) - 1, 0), draws - 1)

@@ -69,12 +69,16 @@ def _typed(name: str, value: Any) -> Any:
 
 
 class Gate(Knobs):
-    """What a figure must be for a model to pass, and above which value it is too good to be true."""
+    """What a figure must be for a model to pass, and above which value it is too good to be true.
+
+    With `surely`, its whole interval must lie within the bounds. `nobody` is what acting on nobody reaches.
+    """
 
     at_least: Finite | None = None
     at_most: Finite | None = None
-    better_than: Literal["base_rate", "lead_time"] | None = None
+    better_than: Literal["base_rate", "lead_time", "nobody"] | None = None
     alarm_above: Finite | None = None
+    surely: bool = False
     blocks: bool = True
 
     @model_validator(mode="after")
@@ -83,6 +87,8 @@ class Gate(Knobs):
             raise ValueError("asks nothing; want at_least, at_most, better_than or alarm_above")
         if self.at_least is not None and self.alarm_above is not None and self.at_least > self.alarm_above:
             raise ValueError(f"at_least is {self.at_least:g}, above alarm_above {self.alarm_above:g}; nothing can pass")
+        if self.surely and self.at_least is None and self.at_most is None:
+            raise ValueError("surely is for at_least and at_most, and neither is there; leave it out")
         return self
 
 
@@ -99,6 +105,8 @@ class Leakage(Knobs):
 
 
 LESS_IS_BETTER = ("brier", "log_loss", "ece")
+CALIBRATION = ("observed_over_expected", "calibration_slope")  # these are best at 1
+FOR_NOBODY = ("accuracy", "net_benefit")  # figures that acting on nobody has, too
 
 
 class Gates(Knobs):
@@ -107,21 +115,31 @@ class Gates(Knobs):
     auc: Gate | None = None
     pr_auc: Gate | None = None
     f1: Gate | None = None
-    accuracy: Gate | None = None
+    accuracy: Gate | None = Gate(better_than="nobody", blocks=False)
     brier: Gate | None = None
     log_loss: Gate | None = None
     ece: Gate | None = None
     precision_at_capacity: Gate | None = None
     recall_at_capacity: Gate | None = None
-    net_benefit: Gate | None = None
+    net_benefit: Gate | None = Gate(at_least=0.0, blocks=False)
+    observed_over_expected: Gate | None = None
+    calibration_slope: Gate | None = None
     leakage: Leakage = Leakage()
 
     @model_validator(mode="after")
-    def _alarms_where_more_is_better(self) -> Self:
+    def _bounds_fit_the_figure(self) -> Self:
         for name in LESS_IS_BETTER:
             gate = getattr(self, name)
             if gate is not None and gate.alarm_above is not None:
                 raise ValueError(f"{name} has alarm_above, and of {name} less is better; leave it out")
+        for name in CALIBRATION:
+            gate = getattr(self, name)
+            if gate is not None and (gate.alarm_above is not None or gate.better_than is not None):
+                raise ValueError(f"{name} is best at 1; want at_least and at_most alone")
+        for name in type(self).model_fields:
+            gate = getattr(self, name)
+            if isinstance(gate, Gate) and gate.better_than == "nobody" and name not in FOR_NOBODY:
+                raise ValueError(f"{name} is better_than nobody; that is for {' and '.join(FOR_NOBODY)}")
         return self
 
 
@@ -151,7 +169,6 @@ class Evaluate(Knobs):
     gates: Gates
     slices: tuple[Annotated[Slice, BeforeValidator(_slice)], ...] = ()
     smallest: Positive = 200
-    resamples: Annotated[int, Field(ge=100)] = 1000
     seed: Annotated[int, Field(ge=0)] = 7
 
     @field_validator("slices")

@@ -124,7 +124,7 @@ def lenient(checkout: Checkout) -> Checkout:
     checkout.change(KNOBS, GATES, "auc: {at_least: 0.3}")
     checkout.change(KNOBS, "trees: 200,", "trees: 20,")
     checkout.change(KNOBS, "depth: [3, 4, 5], trees: [150, 200, 300]", "depth: [2, 3], trees: [5, 10]")
-    checkout.change(KNOBS, "register:", "  resamples: 100\n\nregister:")
+    checkout.change(KNOBS, "register:", "  smallest: 150\n\nregister:")
     return checkout
 
 

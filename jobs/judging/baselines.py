@@ -21,6 +21,11 @@ def base_rate(earlier: Integers, rows: int) -> Floats:
     return np.full(rows, int(earlier.sum()) / len(earlier))
 
 
+def nobody(outcome: Integers) -> dict[str, float]:
+    """What acting on nobody reaches: right wherever the outcome does not come."""
+    return {"accuracy": 1 - int(outcome.sum()) / len(outcome), "net_benefit": 0.0}
+
+
 def lead_time(lead: Integers, outcome: Integers, asked: Integers) -> Floats:
     """How often it happened before to rows that were booked about as long ahead."""
     ordered = np.sort(lead)

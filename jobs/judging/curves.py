@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from jobs.judging.exam import Exam
-from rounds.bootstrap import tallies
-from rounds.intervals import HIGH, LOW, rank
-from rounds.metrics import Tally, net_benefit, ratio, recalls, tally
+from rounds import pulls
+from rounds.intervals import Estimate, plain, share
+from rounds.metrics import Tally, net_benefit, recalls, tally
+from rounds.pulls import Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,30 +30,47 @@ def curves(exam: Exam) -> dict[str, Any]:
         "reliability": reliability(exam, counted),
         "roc": roc(counted),
         "precision_recall": precision_recall(counted),
-        "gain": _lines(exam, counted, "share", SHARES, recalls),
-        "decision": [
-            {**point, "call_all": _call_all(counted, point["threshold"])}
-            for point in _lines(exam, counted, "threshold", THRESHOLDS, benefits)
-        ],
+        "gain": gain(exam, counted),
+        "decision": decision(exam, counted),
         "scores": histogram(exam),
     }
 
 
 def reliability(exam: Exam, counted: Tally) -> list[dict[str, float]]:
     """In groups of like scores: the mean score, the share with the outcome and its interval, and the rows."""
-    starts = counted.scale.bins
+    table, starts = _table(exam), counted.scale.bins
     rows = np.add.reduceat(counted.scale.rows, starts)
     means = np.add.reduceat(counted.scale.rows * counted.scale.scores, starts) / rows
     shares = np.add.reduceat(counted.positives, starts) / rows
+    lines = []
+    for at, value in enumerate(shares.tolist()):
+        mine = (table.group == at).astype(np.float64)
+        reach = exam.clusters.reach(pulls.share(mine * table.happened, mine))
+        found = share(value, reach, int(rows[at]))
+        line = {"score": float(means[at]), "outcome": value, "low": found.low, "high": found.high}
+        lines.append({**line, "rows": float(rows[at])})
+    return lines[::-1]
 
-    def rates(block: Tally) -> Floats:
-        drawn = np.add.reduceat(block.positives + block.negatives, starts, axis=-1)
-        return ratio(np.add.reduceat(block.positives, starts, axis=-1), drawn)
 
-    low, high = _band(exam, rates)
-    lines = zip(means.tolist(), shares.tolist(), low, high, rows.tolist(), strict=True)
-    keys = ("score", "outcome", "low", "high", "rows")
-    return [dict(zip(keys, line, strict=True)) for line in lines][::-1]
+def gain(exam: Exam, counted: Tally) -> list[dict[str, float]]:
+    """What calling so many finds, with its band."""
+    table, rarer = _table(exam), exam.measured.rarer
+    points = []
+    for part, value in zip(SHARES, recalls(counted, np.array(SHARES)).tolist(), strict=True):
+        found = share(value, exam.clusters.reach(pulls.recall_at(table, part)), rarer)
+        points.append(_point("share", part, found))
+    return points
+
+
+def decision(exam: Exam, counted: Tally) -> list[dict[str, float]]:
+    """The net benefit by the risk from which a call is worth it, and that of calling everybody."""
+    table = _table(exam)
+    points = []
+    for threshold in THRESHOLDS:
+        reach = exam.clusters.reach(pulls.mean(pulls.benefit(table, threshold)))
+        point = _point("threshold", threshold, plain(float(net_benefit(counted, threshold)), reach))
+        points.append({**point, "call_all": _call_all(counted, threshold)})
+    return points
 
 
 def roc(counted: Tally) -> list[tuple[float, float]]:
@@ -75,31 +92,12 @@ def histogram(exam: Exam) -> list[int]:
     return [int(count) for count in np.bincount(step, minlength=BARS)]
 
 
-def benefits(counted: Tally, thresholds: Floats) -> Floats:
-    """The net benefit at each of several thresholds, on a last axis."""
-    return np.stack([net_benefit(counted, threshold) for threshold in thresholds.tolist()], axis=-1)
+def _table(exam: Exam) -> Table:
+    return Table(exam.scores, exam.outcome.astype(np.float64))
 
 
-def _lines(
-    exam: Exam, counted: Tally, name: str, at: tuple[float, ...], metric: Callable[[Tally, Floats], Floats]
-) -> list[dict[str, float]]:
-    """A metric at several places, with its band."""
-    places = np.array(at)
-    low, high = _band(exam, lambda block: metric(block, places))
-    keys = (name, "value", "low", "high")
-    return [
-        dict(zip(keys, line, strict=True)) for line in zip(at, metric(counted, places).tolist(), low, high, strict=True)
-    ]
-
-
-def _band(exam: Exam, figures: Callable[[Tally], Floats]) -> tuple[list[float], list[float]]:
-    """The middle 95% of some figures over the resamples that have them: of few rows a resample may have none."""
-    _, who = np.unique(exam.who, return_inverse=True)
-    drawn = np.concatenate([figures(b) for b in tallies(exam.scores, exam.outcome, who, exam.resamples, exam.seed)])
-    ordered = np.sort(drawn, axis=0)  # what is not a number comes last
-    known = np.isfinite(ordered).sum(axis=0).tolist()
-    low, high = ([float(ordered[rank(chance, count), at]) for at, count in enumerate(known)] for chance in (LOW, HIGH))
-    return low, high
+def _point(name: str, at: float, found: Estimate) -> dict[str, float]:
+    return {name: at, "value": found.value, "low": found.low, "high": found.high}
 
 
 def _call_all(counted: Tally, threshold: float) -> float:

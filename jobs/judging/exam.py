@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rounds.intervals import Resamples, resample
+from rounds.clusters import Clusters
+from rounds.intervals import Measured, measure
 from rounds.metrics import Operation
 
 if TYPE_CHECKING:
@@ -20,35 +22,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exam:
-    """Scores and outcomes row by row; `who` numbers the people, whose rows are never independent."""
+    """Scores and outcomes row by row; the rows of one patient, and those of one day, are not independent."""
 
     scores: Floats
     outcome: Integers
-    who: Integers
+    clusters: Clusters
     use: Operation
-    resamples: int
     seed: int
 
     def of(self, rows: Flags) -> Exam:
         """The same exam for some of the rows."""
-        return self._with(self.scores[rows], self.outcome[rows], self.who[rows])
+        return Exam(self.scores[rows], self.outcome[rows], self.clusters.part(rows), self.use, self.seed)
 
     def scored(self, scores: Floats) -> Exam:
         """The same rows, scored by something else."""
-        return self._with(scores, self.outcome, self.who)
+        return Exam(scores, self.outcome, self.clusters, self.use, self.seed)
 
-    def take(self) -> Resamples:
-        """Every metric, with its resamples."""
-        _, who = np.unique(self.who, return_inverse=True)
-        return resample(self.scores, self.outcome, who, self.use, self.resamples, self.seed)
+    @cached_property
+    def measured(self) -> Measured:
+        """Every metric, with what its interval is made from."""
+        return measure(self.scores, self.outcome, self.clusters, self.use, self.seed)
 
     @property
     def size(self) -> dict[str, int]:
         return {
             "rows": len(self.outcome),
             "with_outcome": int(self.outcome.sum()),
-            "patients": len(np.unique(self.who)),
+            "patients": self.clusters.patients,
         }
-
-    def _with(self, scores: Floats, outcome: Integers, who: Integers) -> Exam:
-        return Exam(scores, outcome, who, self.use, self.resamples, self.seed)

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from rounds.intervals import Estimate
 from rounds.modelling import Gate, Gates
 
 # Of these, less is better.
 LOSSES = {"brier", "log_loss", "ece"}
 # Features that an alarm names.
 NAMED = 5
+RIVALS = {"base_rate": "base rate", "lead_time": "lead time", "nobody": "acting on nobody"}
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,11 @@ class Verdict:
 
 def judge(
     gates: Gates,
-    found: Mapping[str, float],
+    found: Mapping[str, Estimate],
     simpler: Mapping[str, Mapping[str, float]],
     worth: Mapping[str, float] | None = None,
 ) -> list[Verdict]:
-    """Every gate on a figure, in the order of `problem.yaml`; `worth` is the importance of each feature."""
+    """Every gate on a figure, in the order of the figures; `worth` is the importance of each feature."""
     advice = _LEAK + _most_important(worth or {})
     verdicts: list[Verdict] = []
     for name in found:
@@ -47,21 +49,25 @@ def judge(
 
 
 def _asked(
-    name: str, gate: Gate, value: float, simpler: Mapping[str, Mapping[str, float]], leak: str
+    name: str, gate: Gate, found: Estimate, simpler: Mapping[str, Mapping[str, float]], leak: str
 ) -> Iterator[Verdict]:
+    value = found.value
+    low, high = (found.low, found.high) if gate.surely else (value, value)
+    surely = f" by its interval ({found.low:.4g} to {found.high:.4g})" if gate.surely else ""
+
     def verdict(bound: str, holds: bool, otherwise: Literal["refuse", "alarm"], advice: str) -> Verdict:
         says = "" if holds else f"{name} is {value:.4g}, want {bound}. {advice}"
         return Verdict(name, value, bound, "pass" if holds else otherwise, gate.blocks, says)
 
     # a figure that is not a number holds no bound
     if gate.at_least is not None:
-        yield verdict(f"at least {gate.at_least:g}", value >= gate.at_least, "refuse", _WEAK)
+        yield verdict(f"at least {gate.at_least:g}{surely}", low >= gate.at_least, "refuse", _WEAK)
     if gate.at_most is not None:
-        yield verdict(f"at most {gate.at_most:g}", value <= gate.at_most, "refuse", _WEAK)
+        yield verdict(f"at most {gate.at_most:g}{surely}", high <= gate.at_most, "refuse", _WEAK)
     if gate.better_than is not None:
         other = simpler[gate.better_than][name]
         better = value < other if name in LOSSES else value > other
-        rival = f"better than {gate.better_than.replace('_', ' ')} ({other:.4g})"
+        rival = f"better than {RIVALS[gate.better_than]} ({other:.4g})"
         yield verdict(rival, better, "refuse", _WEAK)
     if gate.alarm_above is not None:
         yield verdict(f"at most {gate.alarm_above:g}, or it is too good", value <= gate.alarm_above, "alarm", leak)

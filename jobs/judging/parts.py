@@ -50,7 +50,7 @@ def judge(name: str, part: str, exam: Exam, smallest: int) -> dict[str, object]:
     size = exam.size
     if size["rows"] < smallest or not FEW <= size["with_outcome"] <= size["rows"] - FEW:
         return {"slice": name, "part": part, "too_small": True}
-    estimates: dict[str, Estimate] = exam.take().estimates()
+    estimates: dict[str, Estimate] = exam.measured.estimates()
     return {"slice": name, "part": part, "too_small": False, **size, "metrics": estimates}
 
 

@@ -14,6 +14,7 @@ from jobs.report.markup import table as _table
 from jobs.report.markup import text as _t
 from jobs.report.style import badge
 from jobs.report.words import FIGURES, MOMENTS, VERDICTS, figure
+from rounds.clusters import FEWEST_DAYS
 
 Found = dict[str, Any]
 
@@ -97,7 +98,7 @@ def _figures(found: Found) -> str:
         )
     heads = ("", "model", "95% interval", "lead time alone", "base rate", "without same-day", "95% interval")
     gain = found["baselines"]["auc_above_lead_time"]
-    more = f"ROC-AUC above that of lead time alone: <b>{gain['value']:.3f}</b> ({_range(gain)}), on the same resamples."
+    more = f"ROC-AUC above that of lead time alone: <b>{gain['value']:.3f}</b> ({_range(gain)}), on the same cases."
     return _table(heads, rows) + f"<p>{more}</p>"
 
 
@@ -107,9 +108,18 @@ def _of_whom(found: Found) -> str:
         f"{test['rows']:,} cases of {test['patients']:,} patients from {test['first']} to {test['last']}, later than "
         f"every case that the model or its calibrator saw; {test['base_rate']:.1%} of them with the outcome. The "
         f"prediction is made {MOMENTS[found['moment']]}. The clinic can call {use['capacity']:.0%}; the calling "
-        f"threshold is a risk of {use['threshold']:.1%}. Intervals come from "
-        f"{found['limits']['resamples']:,} resamples of whole patients."
+        f"threshold is a risk of {use['threshold']:.1%}. {_intervals(test['days'])}"
     )
+
+
+def _intervals(days: int) -> str:
+    """What the intervals account for."""
+    if days < FEWEST_DAYS:
+        return (
+            f"The intervals account for patients alone: there are {days} days, and below {FEWEST_DAYS} nobody can see "
+            "how days differ, so they may be too narrow."
+        )
+    return f"The intervals account for patients and for the {days} days."
 
 
 def _plots(found: Found) -> str:

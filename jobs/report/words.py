@@ -42,6 +42,15 @@ FIGURES: Mapping[str, tuple[str, str]] = {
         "Cases are put in ten groups of like risk and equal size: how far the risk that was said lies from what "
         "happened, on average. The interval takes out what chance adds, so it may lie below the plain figure.",
     ),
+    "observed_over_expected": (
+        "Observed over expected",
+        "How often the outcome came, as a multiple of how often the model said it would. 1 is right; below 1 the "
+        "model says too much.",
+    ),
+    "calibration_slope": (
+        "Calibration slope",
+        "1 is right. Below 1, high risks are said too high and low ones too low; above 1 it is the other way round.",
+    ),
     "f1": (
         "F1",
         "The harmonic mean of precision and recall when everybody at or above the calling threshold is called.",

@@ -30,7 +30,6 @@ ASKED = {
         "leakage": {},
     },
     "slices": ["sex", {"name": "age_band", "column": "age", "at": [18, 60]}, "same_day", "known_patient"],
-    "resamples": 100,
 }
 SMALL = Train(family="xgboost", trees=40, depth=4, rate=0.15, leaf=5, threads=1, seed=1, capacity=0.1)
 
@@ -108,12 +107,12 @@ class Case:
         return evaluate.Knobs(of.title, of.model, of.who, of.when, of.outcome, of.columns, of.split, wanted)
 
     def judge(self, **asked: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What was found, and the gates that do not pass by name."""
+        """What was found, and the gates that stop the run by name."""
         features, knobs = self.features(), self.knobs(**asked)
         fitted = self.fit(features)
         rows = assemble(self.typed, features, knobs.who, fitted.rebuild(), knobs.split)
         found, verdicts, _ = evaluate.judge(rows, fitted, knobs)
-        return found, {verdict.gate: verdict for verdict in verdicts if verdict.verdict != "pass"}
+        return found, {verdict.gate: verdict for verdict in verdicts if verdict.stops}
 
     def but(self, **changes: Any) -> Case:
         return replace(self, **changes)

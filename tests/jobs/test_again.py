@@ -113,7 +113,7 @@ CHANGED_KNOBS = {
         "problem.yaml features.history.area neighbourhood -> patient_id",
     ),
     "trees: 20, depth: 4": ("trees: 21, depth: 4", ["tune", "train", "evaluate"], "problem.yaml train.trees 20 -> 21"),
-    "resamples: 100": ("resamples: 110", ["evaluate"], "problem.yaml evaluate.resamples 100 -> 110"),
+    "smallest: 150": ("smallest: 160", ["evaluate"], "problem.yaml evaluate.smallest 150 -> 160"),
     "title: Will": (
         "title: Would",
         ["evaluate"],

@@ -13,6 +13,7 @@ from jobs.judging import gates
 from jobs.report.page import page
 from rounds.definition import Definition
 from rounds.errors import Refused
+from rounds.intervals import Estimate
 from rounds.modelling import Evaluate, Gate, Gates
 from tests.jobs.appointments import Case, case
 
@@ -206,11 +207,16 @@ def test_no_patient_is_in_the_figures_or_on_the_page(honest: Case, found: dict[s
     assert "N3" not in shown
 
 
+def exact(**values: float) -> dict[str, Estimate]:
+    """Figures without any uncertainty."""
+    return {name: Estimate(value, value, value) for name, value in values.items()}
+
+
 def test_gates_say_what_was_found_and_what_was_wanted() -> None:
     asked = Gates(auc=Gate(at_least=0.7, alarm_above=0.8), ece=Gate(at_most=0.03, blocks=False))
-    good = gates.judge(asked, {"auc": 0.75, "ece": 0.01}, {})
+    good = gates.judge(asked, exact(auc=0.75, ece=0.01), {})
     assert [verdict.verdict for verdict in good] == ["pass", "pass", "pass"]
-    bad = gates.judge(asked, {"auc": 0.85, "ece": 0.05}, {})
+    bad = gates.judge(asked, exact(auc=0.85, ece=0.05), {})
     assert [(verdict.verdict, verdict.stops) for verdict in bad] == [
         ("pass", False),
         ("alarm", True),
@@ -221,14 +227,61 @@ def test_gates_say_what_was_found_and_what_was_wanted() -> None:
 
 def test_a_figure_that_is_not_a_number_passes_no_gate() -> None:
     asked = Gates(auc=Gate(at_least=0.7, alarm_above=0.8), brier=Gate(better_than="base_rate"))
-    verdicts = gates.judge(asked, {"auc": float("nan"), "brier": float("nan")}, {"base_rate": {"brier": 0.2}})
+    verdicts = gates.judge(asked, exact(auc=float("nan"), brier=float("nan")), {"base_rate": {"brier": 0.2}})
     assert [verdict.verdict for verdict in verdicts] == ["refuse", "alarm", "refuse"]
+
+
+def test_a_model_that_harms_is_a_warning_by_default_and_a_gate_by_setting() -> None:
+    """Net benefit below 0, and accuracy below that of calling nobody."""
+    bad, nobody = exact(accuracy=0.78, net_benefit=-0.01), {"nobody": {"accuracy": 0.8, "net_benefit": 0.0}}
+    found = gates.judge(Gates(), bad, nobody)
+    assert [(each.gate, each.verdict, each.stops) for each in found] == [
+        ("accuracy", "refuse", False),
+        ("net_benefit", "refuse", False),
+    ]
+    assert "acting on nobody (0.8)" in found[0].says and "net_benefit is -0.01" in found[1].says
+    strict = Gates(accuracy=Gate(better_than="nobody"), net_benefit=Gate(at_least=0))
+    assert [each.stops for each in gates.judge(strict, bad, nobody)] == [True, True]
+    silent = Gates(accuracy=None, net_benefit=None)
+    assert gates.judge(silent, bad, nobody) == []
+    good = exact(accuracy=0.82, net_benefit=0.01)
+    assert [each.verdict for each in gates.judge(Gates(), good, nobody)] == ["pass", "pass"]
+
+
+def test_the_defaults_warn_in_a_run_that_is_judged(found: dict[str, Any]) -> None:
+    told = {gate["gate"]: gate for gate in found["gates"]}
+    assert {"accuracy", "net_benefit"} <= told.keys()
+    assert not told["accuracy"]["blocks"] and not told["net_benefit"]["blocks"]
+
+
+def test_a_gate_may_ask_for_the_whole_interval() -> None:
+    ratio = {"observed_over_expected": Estimate(0.95, 0.85, 1.06)}
+    mild = Gates(observed_over_expected=Gate(at_least=0.9, at_most=1.1))
+    assert [each.verdict for each in gates.judge(mild, ratio, {}) if each.gate.startswith("obs")] == ["pass", "pass"]
+    strict = Gates(observed_over_expected=Gate(at_least=0.9, at_most=1.1, surely=True))
+    low, high = gates.judge(strict, ratio, {})
+    assert (low.verdict, high.verdict) == ("refuse", "pass")
+    assert "at least 0.9 by its interval (0.85 to 1.06)" in low.says
+
+
+def test_the_report_says_what_the_intervals_account_for(found: dict[str, Any]) -> None:
+    assert found["test"]["days"] >= 8
+    assert f"account for patients and for the {found['test']['days']} days" in page(found)
+    few = {**found, "test": {**found["test"], "days": 5}}
+    assert "account for patients alone: there are 5 days" in page(few)
+
+
+def test_calibration_in_the_large_and_its_slope_are_figures(found: dict[str, Any]) -> None:
+    for name in ("observed_over_expected", "calibration_slope"):
+        figure = found["metrics"][name]
+        assert 0.5 < figure["low"] < figure["value"] < figure["high"] < 2
+    assert "Observed over expected" in page(found) and "Calibration slope" in page(found)
 
 
 def test_less_is_better_for_a_loss() -> None:
     asked = Gates(brier=Gate(better_than="lead_time"), auc=Gate(better_than="lead_time"))
     rival = {"lead_time": {"brier": 0.15, "auc": 0.7}}
-    verdicts = gates.judge(asked, {"auc": 0.71, "brier": 0.16}, rival)
+    verdicts = gates.judge(asked, exact(auc=0.71, brier=0.16), rival)
     assert [verdict.verdict for verdict in verdicts] == ["pass", "refuse"]
 
 
@@ -236,6 +289,9 @@ def test_less_is_better_for_a_loss() -> None:
     ("asked", "sentence"),
     [
         ({"gates": {"auc": {}}}, "asks nothing"),
+        ({"gates": {"auc": {"better_than": "nobody"}}}, "better_than nobody"),
+        ({"gates": {"calibration_slope": {"alarm_above": 2}}}, "best at 1"),
+        ({"gates": {"auc": {"alarm_above": 0.8, "surely": True}}}, "surely is for at_least and at_most"),
         ({"gates": {"auc": {"at_least": 0.9, "alarm_above": 0.8}}}, "nothing can pass"),
         ({"gates": {"area": {"at_least": 0.9}}}, "area"),
         ({"gates": {}, "slices": ["sex", "sex"]}, "two slices are named sex"),

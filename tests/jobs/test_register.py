@@ -143,7 +143,7 @@ def test_a_jump_is_not_promoted_without_a_person(ready: Checkout, warm: Warm) ->
     ready.change(KNOBS, "trees: 20, depth: 4", "trees: 1, depth: 1")
     ready.change(KNOBS, "rows: 0.7, columns: 0.7", "rows: 0.7, columns: 0.01")
     ready.change(KNOBS, "surprise: 0.02", "surprise: 0.001")
-    ready.change(KNOBS, "  resamples: 100", "  resamples: 100\n  smallest: 50")
+    ready.change(KNOBS, "smallest: 150", "smallest: 50")
     warm.flow(ready, "weak")
     registered(ready, warm, "weak")
     ready.change(KNOBS, "trees: 1, depth: 1", "trees: 20, depth: 4")
