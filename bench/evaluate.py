@@ -1,4 +1,4 @@
-"""Every metric with its interval on 30,000 rows, beside 1,000 plain resamples: `python -m bench.evaluate [coverage]`."""
+"""Every metric with its interval on 30,000 rows, beside plain resamples: `python -m bench.evaluate [coverage]`."""
 
 from __future__ import annotations
 

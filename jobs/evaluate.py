@@ -188,7 +188,7 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     rows = assemble(read.table("validate").collect(), features, knobs.who, fitted.rebuild(), knobs.split)
     found, verdicts, scores = judge(rows, fitted, knobs)
     unique = [name for name, column in knobs.columns.items() if column.unique]
-    keys = list(dict.fromkeys([*unique, knobs.when.happens, knobs.who, knobs.outcome.column]))
+    keys = list(dict.fromkeys([*unique, knobs.when.happens, knobs.split.by, knobs.who, knobs.outcome.column]))
     slices = labels(rows, fitted, knobs, found["slices"])
     write.table(rows.features[rows.test].select(keys).with_columns(pl.Series("score", scores), *slices), SCORES)
     write.json("metrics.json", found)

@@ -18,6 +18,8 @@ from rounds.rounding import rounded
 from rounds.step import step
 from rounds.watched import Collect, Monitor
 
+YEAR, LOOKS = 365, 10
+
 
 @dataclass(frozen=True)
 class Knobs:
@@ -58,7 +60,16 @@ def judged_by(knobs: Knobs) -> performance.Asked:
     """The gates that a new model must pass are the measure of an old one."""
     gate, asked = knobs.evaluate.gates.ece, knobs.monitor
     at_most = None if gate is None else gate.at_most
-    return performance.Asked(asked.rows, knobs.registry.margin, at_most, asked.false_alarms, asked.seed)
+    return performance.Asked(asked.rows, knobs.registry.margin, at_most, of_one_look(asked, knobs.collect), asked.seed)
+
+
+def of_one_look(monitor: Monitor, collect: Collect) -> float:
+    """How often one look may be wrong, so that a year of looks is wrong as seldom as asked.
+
+    Looks on successive days share most of their outcomes. A year of them is worth about ten independent ones for each
+    span of days that is looked back to (a moving mean of so many days, by simulation).
+    """
+    return monitor.false_retrains / (LOOKS * YEAR / min(collect.days, YEAR))
 
 
 def about(by: Champion, collected: Facts, windows: list[Window], knobs: Knobs) -> Facts:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -15,13 +16,14 @@ import problems
 from jobs.champions import gain, rescored, wording
 from jobs.champions.gain import Judged, Part
 from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
+from jobs.judging.parts import FEW
 from jobs.report.promotion import page
 from rounds import log, manifest, mirror, promotion, releasing, surprise, verified_versions
 from rounds.bundle import Bundle
 from rounds.candidate import read_bundle, require_own_definition
 from rounds.errors import Refused
 from rounds.files import Reader, Writer
-from rounds.knobs import Column, Outcome
+from rounds.knobs import Column, Outcome, Split
 from rounds.manifest import Facts
 from rounds.metrics import Operation
 from rounds.modelling import Register
@@ -32,6 +34,8 @@ from rounds.turns import at_the_registry
 
 SCORES = "scores.parquet"
 SLICE = "slice:"
+SMALLEST = 200  # rows that are compared, at least
+YEAR = timedelta(days=365)
 TEST = "rounds.test"
 
 
@@ -41,6 +45,7 @@ class Knobs:
     who: str
     outcome: Outcome
     columns: dict[str, Column]
+    split: Split
     registry: Register
 
 
@@ -51,10 +56,30 @@ class Candidate:
     read: Reader
     knobs: Knobs
     fitted: Bundle
+    after: date | None = None  # rows of later days alone are compared
+
+    @cached_property
+    def tested(self) -> pl.DataFrame:
+        """Every row of the test slice."""
+        return pl.read_parquet(self.read.path("evaluate", SCORES), glob=False)
 
     @cached_property
     def scores(self) -> pl.DataFrame:
-        return pl.read_parquet(self.read.path("evaluate", SCORES), glob=False)
+        """The rows that are compared."""
+        if self.after is None:
+            return self.tested
+        return self.tested.filter(pl.col(self.knobs.split.by).cast(pl.Date) > self.after)
+
+    @property
+    def too_few(self) -> str:
+        """Why nothing can be told from the rows that are compared; empty where they are enough."""
+        happened, rows = int(self.scores.get_column(self.knobs.outcome.column).sum()), self.scores.height
+        if rows >= SMALLEST and FEW <= happened <= rows - FEW:
+            return ""
+        return (
+            f"nobody can tell: {rows:,} of {self.tested.height:,} test rows are new to both models, {happened:,} of "
+            f"them with the outcome; want at least {SMALLEST} rows and {FEW} of either kind"
+        )
 
     @property
     def key(self) -> list[str]:
@@ -78,10 +103,10 @@ class Candidate:
         matrix = rescored.matrix(model, self.read.table("validate"), self.scores, self.key)
         return Judged(model, matrix, model.score(matrix))
 
-    def against(self, rival: Judged, rows: Rows, rule: Rule, tests: int) -> Paired:
+    def against(self, rival: Judged, rows: Rows, rule: Rule) -> Paired:
         """Hold this model against another one."""
-        mine = self.scores.get_column("score").to_numpy()
-        return compare(self._scored(mine, self.fitted), self._scored(rival.scores, rival.model), rows, rule, tests)
+        mine, risk = self.scores.get_column("score").to_numpy(), self.knobs.registry.risk
+        return compare(self._scored(mine, self.fitted), self._scored(rival.scores, rival.model), rows, rule, risk)
 
     def gain(self, champion: Judged, rows: Rows) -> Facts:
         """Where the gain over the champion comes from."""
@@ -107,42 +132,69 @@ def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shel
     """The champion test, made once for each champion, anchor and slice: later looks find it on the version."""
     champion, anchor = shelf.by_alias(CHAMPION), shelf.by_alias(ANCHOR)
     assert champion is not None and anchor is not None
+    candidate = replace(candidate, after=max(last_seen(registry, rival) for rival in (champion, anchor)))
     question = {
         "champion": champion.bundle,
         "anchor": anchor.bundle,
         "slice": candidate.slice,
-        "knobs": candidate.knobs.registry.model_dump(mode="json", exclude={"promotion"}),
+        "knobs": candidate.knobs.registry.model_dump(mode="json", exclude={"promotion", "surprise"}),
     }
     known = _tested(version)
     if known.get("question") == question:
         return known
     made = [earlier for each in shelf.versions.values() for earlier in _questions(_tested(each))]
-    tests = 1 + sum(each["anchor"] == anchor.bundle for each in made)
-    rows = candidate.rows(registry.turn.beat)
-    first, second = against_champion(candidate.knobs.registry), against_anchor(candidate.knobs.registry)
-    models = {rival.number: candidate.opened(registry, rival) for rival in (champion, anchor)}
-    found = {}
-    for name, rival, rule, times in ((CHAMPION, champion, first, 1), (ANCHOR, anchor, second, tests)):
-        paired = candidate.against(models[rival.number], rows, rule, times)
-        found[name] = {"version": rival.number, **paired.facts}
+    today = datetime.now(UTC).date()
+    tests = 1 + sum(date.fromisoformat(each["day"]) > today - YEAR for each in made)
+    cannot = candidate.too_few or _spent(candidate.knobs.registry, tests)
+    found, gained = ({}, {}) if cannot else _compared(candidate, registry, champion, anchor)
     answer = {
         "question": question,
+        "day": today.isoformat(),
+        "rows": candidate.scores.height,
+        "of_rows": candidate.tested.height,
+        "cannot_tell": cannot,
         "against": found,
         "uses_of_slice": 1 + sum(each["slice"] == question["slice"] for each in made),
-        "tests_of_anchor": tests,
-        "passed": all(each["passed"] for each in found.values()),
-        "gain": candidate.gain(models[champion.number], rows),
+        "tests_of_year": tests,
+        "passed": not cannot and all(each["passed"] for each in found.values()),
+        "gain": gained,
         "earlier": _questions(known),
     }
     registry.tag(version, TEST, json.dumps(answer, sort_keys=True))
     return answer
 
 
+def _compared(candidate: Candidate, registry: Registry, champion: Version, anchor: Version) -> tuple[Facts, Facts]:
+    """The comparison with champion and anchor, and where the gain over the champion comes from."""
+    rows = candidate.rows(registry.turn.beat)
+    models = {rival.number: candidate.opened(registry, rival) for rival in (champion, anchor)}
+    asked, found = candidate.knobs.registry, {}
+    for name, rival, rule in ((CHAMPION, champion, against_champion(asked)), (ANCHOR, anchor, against_anchor(asked))):
+        paired = candidate.against(models[rival.number], rows, rule)
+        found[name] = {"version": rival.number, **paired.facts, **paired.power(len(rows.outcome))}
+    return found, candidate.gain(models[champion.number], rows)
+
+
+def last_seen(registry: Registry, version: Version) -> date:
+    """The last day whose rows a version or its calibrator was fitted on."""
+    return date.fromisoformat(registry.trained(version).content.facts["slices"]["calibrate"]["last"])
+
+
+def _spent(asked: Register, tests: int) -> str:
+    """Why no more tests are made this year; empty where one more may be."""
+    if tests <= asked.tests_per_year:
+        return ""
+    return (
+        f"nobody can tell: this would be test {tests} within a year, and register.tests_per_year is "
+        f"{asked.tests_per_year}; more tests would promote a worse model by chance too often"
+    )
+
+
 def _questions(answer: Facts) -> list[dict[str, str]]:
     """What a version was asked so far: asking again, with another champion or seed, counts as another use."""
     if not answer:
         return []
-    asked = {name: answer["question"][name] for name in ("anchor", "slice")}
+    asked = {"slice": answer["question"]["slice"], "day": answer["day"]}
     return [*answer["earlier"], asked]
 
 
@@ -220,7 +272,7 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
 
 def facts(model: str, shelf: Shelf, version: Version) -> Facts:
     """How the registry stands now: the same whoever brought it about, and however often it was looked at."""
-    test = {name: value for name, value in _tested(version).items() if name not in {"question", "earlier"}}
+    test = {name: value for name, value in _tested(version).items() if name not in {"question", "earlier", "day"}}
     return {"model": model, "version": version.number, "stage": version.stage, **shelf.aliases, "test": test}
 
 

@@ -194,6 +194,9 @@ Metric = Literal[
 ]
 
 
+RISK_OF_YEAR = 0.05
+
+
 class Register(Knobs):
     """When a challenger becomes champion: by itself or by hand, and what it must show on the same rows.
 
@@ -208,6 +211,7 @@ class Register(Knobs):
     surely: bool = False
     margin: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = 0.005
     surprise: Annotated[float, Field(ge=0, lt=0.5, allow_inf_nan=False)] | None = 0.02
+    tests_per_year: Positive = 60
     resamples: Annotated[int, Field(ge=200)] = 1000
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
 
@@ -230,6 +234,11 @@ class Register(Knobs):
         if self.surely and self.must == "not_worse":
             raise ValueError("surely is for must: improve; not_worse always looks at the lower bound, so leave it out")
         return self
+
+    @property
+    def risk(self) -> float:
+        """How often one test may pass a model that is worse by the margin: all tests of a year together 5%."""
+        return RISK_OF_YEAR / self.tests_per_year
 
     @property
     def least_difference(self) -> float:

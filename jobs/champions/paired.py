@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
 
-# How often a challenger that is worse by exactly the margin may pass: what a two-sided interval of 95% leaves below.
-RISK = 0.025
+POWER = 0.8  # how often a model should pass that is as good as the other
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,16 @@ class Paired:
         if self.rule.must == "improve" and not self.rule.surely:
             return self.gain >= self.rule.least
         return self.at_least > self.rule.least
+
+    def power(self, rows: int) -> Facts:
+        """How often an equal model passes so many rows; if in fewer than 80% of tests, the rows that it would take."""
+        if self.rule.must == "improve":
+            return {}
+        if not self.error > 0:
+            return {"power": 1.0, "rows_wanted": rows}
+        certain, spare = NormalDist().inv_cdf(1 - self.risk), self.rule.by / self.error
+        wanted = rows * ((certain + NormalDist().inv_cdf(POWER)) / spare) ** 2
+        return dict(rounded({"power": NormalDist().cdf(spare - certain), "rows_wanted": math.ceil(wanted)}))
 
     @property
     def facts(self) -> Facts:
@@ -160,12 +169,12 @@ class Comparison:
         return math.sqrt(math.fsum((gain - mean) ** 2 for gain in self.gains) / (len(self.gains) - 1))
 
 
-def compare(challenger: Scored, other: Scored, rows: Rows, rule: Rule, tests: int = 1) -> Paired:
-    """Hold a challenger against another model, for the n-th time: each further test asks for more certainty.
+def compare(challenger: Scored, other: Scored, rows: Rows, rule: Rule, risk: float) -> Paired:
+    """Hold a challenger against another model; one that is worse by the margin passes with this chance at most.
 
-    A standard error and the normal distribution serve where a percentile does not: the risk of the fiftieth test
-    is one in two thousand, which no thousand resamples can show.
+    A standard error and the normal distribution serve where a percentile does not: the risk of one test of many is
+    one in a thousand, which no thousand resamples can show.
     """
     both = Comparison(challenger, other, rows, rule.metric)
     share = sum(gain >= rule.least for gain in both.gains) / len(both.gains)
-    return Paired(rule, both.gain, both.error, share, RISK / tests)
+    return Paired(rule, both.gain, both.error, share, risk)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.champions.paired import POWER
 from rounds.manifest import Facts
 
 NAMES = {
@@ -15,11 +16,14 @@ NAMES = {
 
 def refusals(test: Facts) -> str:
     """Why a challenger stays one: each comparison that did not pass."""
+    if test["cannot_tell"]:
+        return str(test["cannot_tell"])
     failed = {rival: facts for rival, facts in test["against"].items() if not facts["passed"]}
     sentences = []
     for rival, facts in failed.items():
         sentences.append(difference(f"the {rival}, version {facts['version']}", facts))
         sentences.append(rule(facts))
+        sentences += strength(facts, test["rows"])
     return "; ".join(sentences)
 
 
@@ -47,6 +51,14 @@ def rule(facts: Facts) -> str:
         return f"register asks for a gain of at least {facts['by']:g}{bound}, and {share} reach it"
     loss = max(0.0, -facts["at_least"])
     return f"it may be {loss:.4f} worse, {facts['by']:g} is tolerated, and {share} are within"
+
+
+def strength(facts: Facts, rows: int) -> list[str]:
+    """Whether so many rows can show that a model is no worse."""
+    power = facts.get("power")
+    if power is None or power >= POWER:
+        return []
+    return [f"{rows:,} rows pass an equal model in {power:.0%} of tests; {facts['rows_wanted']:,} would in {POWER:.0%}"]
 
 
 def metric(facts: Facts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jobs.champions.wording import strength
 from jobs.report.markup import document, number, section, table, text
 from rounds.manifest import Facts
 
@@ -13,15 +14,23 @@ def page(model: str, version: int, test: Facts, says: str) -> str:
     verdict = f'<header><p>Champion test</p><h1>{text(title)}</h1><p class="lead">{text(says)}</p></header>'
     body = [
         verdict,
-        section("Against earlier models", _against(test), _AGAINST.format(**_rows(test))),
+        section("Against earlier models", _against(test), _about(test)),
         section("Features that the gain comes from", _features(gain["features"]), _FEATURES),
         section("Slices that the gain comes from", _slices(gain["slices"]), _SLICES),
     ]
     return document(title, body)
 
 
-def _rows(test: Facts) -> Facts:
-    return {"uses": test["uses_of_slice"]}
+def _about(test: Facts) -> str:
+    """Which rows were compared, how often before, and whether they can show enough."""
+    rows = f"Both saw none of these {test['rows']:,} of {test['of_rows']:,} test rows when they were fitted."
+    uses = f"Champion tests on these rows so far: {test['uses_of_slice']}, within a year: {test['tests_of_year']}."
+    weak = [
+        f"Against the {name}, {say}."
+        for name, facts in test["against"].items()
+        for say in strength(facts, test["rows"])
+    ]
+    return " ".join([_AGAINST, rows, uses, *weak])
 
 
 def _against(test: Facts) -> str:
@@ -60,10 +69,7 @@ def _signed(value: float | None) -> str:
     return "–" if value is None else f"{value:+.4f}"
 
 
-_AGAINST = (
-    "All models score the same rows. A gain is above 0 where this model is better. "
-    "Number of champion tests on these rows so far: {uses}."
-)
+_AGAINST = "All models score the same rows. A gain is above 0 where this model is better."
 _FEATURES = (
     "How much AUC is lost when the values of a feature are shuffled, and how much more that is than for the champion. "
     "If one feature brings most of the gain, find out when its values are known."

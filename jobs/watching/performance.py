@@ -81,6 +81,7 @@ def judge(rows: Rows, tested: Facts, asked: Asked) -> Facts:
         "effective": fair.effective,
         "called": evidence.called,
         "method": evidence.method,
+        "represented": evidence.represented,
         "auc": _beside(fair, naive, everything, tested, "auc", asked, auc),
         "brier": _beside(fair, naive, everything, tested, "brier", asked, brier),
         "ece": _beside(fair, naive, None, tested, "ece", asked, partial(ece, seed=asked.seed)),

@@ -25,13 +25,17 @@ STANDING = 0.5  # those who stand for the called must make up at least this shar
 
 @dataclass(frozen=True)
 class Evidence:
-    """Which rows are evidence, for how many each stands, and in words why."""
+    """Which rows are evidence, for how many each stands, and in words why.
+
+    `represented` is the share of the called for whom somebody stands who was left uncalled by chance.
+    """
 
     method: Method
     used: Flags
     weight: Floats
     called: int
     says: str
+    represented: float = 0.0
 
 
 def weigh(known: Flags, acted: Flags, otherwise: Flags, propensity: Floats) -> Evidence:
@@ -42,13 +46,22 @@ def weigh(known: Flags, acted: Flags, otherwise: Flags, propensity: Floats) -> E
     called, used = int((known & acted).sum()), known & ~acted
     ones = np.ones(len(known))
     if not acted.any():
-        return Evidence("all", used, ones, called, "Nobody was called, so every outcome counts.")
+        return Evidence("all", used, ones, called, "Nobody was called, so every outcome counts.", 1.0)
     if why := _unknown(known & acted, used, otherwise, propensity):
         return Evidence("not called only", used, ones, called, f"Those who were called are left out: {why}.")
     stands = used & (propensity > 0)
     weight = np.where(stands, 1 / np.where(stands, propensity, 1.0), 1.0)
-    says = "Those who were left uncalled by chance stand for those who were called."
-    return Evidence("inverse probability", used, weight, called, says)
+    represented = min(1.0, _standing(propensity[used]) / called)
+    says = f"Those who were left uncalled by chance stand for {represented:.0%} of those who were called."
+    if represented < KNOWN:
+        says += " Nobody stands for the others, so the figures do not speak of them."
+    return Evidence("inverse probability", used, weight, called, says, represented)
+
+
+def _standing(chances: Floats) -> float:
+    """For how many of the called these stand, who were left uncalled with such chances."""
+    chances = chances[(chances > 0) & (chances < 1)]
+    return float((1 / chances - 1).sum())
 
 
 def _unknown(called: Flags, used: Flags, otherwise: Flags, propensity: Floats) -> str:
@@ -62,8 +75,6 @@ def _unknown(called: Flags, used: Flags, otherwise: Flags, propensity: Floats) -
         return "they were called for certain, and nobody like them was not"
     if (propensity[otherwise] < 1).any():
         return "the chances on record are of other actions too, such as messages"
-    chances = propensity[used]
-    chances = chances[(chances > 0) & (chances < 1)]
-    if float((1 / chances - 1).sum()) < STANDING * total:
+    if _standing(propensity[used]) < STANDING * total:
         return "too few like them were not called"
     return ""
