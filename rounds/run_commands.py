@@ -16,6 +16,7 @@ from rich.text import Text
 from rounds import comparison, inventory, pruning, views, words
 from rounds.errors import Refused, StoreError
 from rounds.files import fetch
+from rounds.git_ignore import require_ignored
 from rounds.inventory import Run
 from rounds.manifest import Manifest
 from rounds.output import WIDTH, Output
@@ -125,10 +126,12 @@ def quarantine(store: Store, arguments: argparse.Namespace) -> Output:
 
 
 def get(store: Store, arguments: argparse.Namespace) -> Output:
-    """the files of a step, by their own names, into a folder that git does not see"""
+    """the files of a step, by their own names, into a folder that git ignores"""
     run = inventory.run(store, arguments.run, arguments.problem)
     done = run.step(arguments.step)
     target = arguments.to or _folder(done)
+    if arguments.to is not None:
+        require_ignored(arguments.to, sorted(done.content.files))
     target.mkdir(parents=True, exist_ok=True)
     names = sorted(done.content.files)
     for name in names:

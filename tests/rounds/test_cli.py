@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -214,6 +215,20 @@ def test_patients_rows_go_by_default_where_git_does_not_look(
     shelf.put("one")
     rounds("get", "one", "ingest")
     assert (tmp_path / ".rounds/files/noshow/one/ingest/table.parquet").is_file()
+
+
+@pytest.mark.data_safety
+def test_patients_rows_go_nowhere_where_git_would_commit_them(shelf: Shelf, rounds: Rounds, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "init", "--quiet", str(clone)], check=True)
+    shelf.put("one")
+    code, _, err = rounds("get", "one", "ingest", "--to", str(clone / "rows"))
+    assert code == 2
+    assert "is not ignored" in err and "--to" in err
+    assert not (clone / "rows").exists()
+    (clone / ".gitignore").write_text("/rows/\n", encoding="utf-8")
+    assert rounds("get", "one", "ingest", "--to", str(clone / "rows"))[0] == 0
+    assert rounds("get", "one", "ingest", "--to", str(clone / "rows" / ".." / "other"))[0] == 2
 
 
 @pytest.mark.data_safety

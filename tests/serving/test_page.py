@@ -240,6 +240,8 @@ def test_the_card_shows_what_the_service_says(page: Page, service: Service) -> N
     text = page.locator("#card").inner_text()
     assert f"{card['metrics']['auc']['value']:.3f}" in text
     assert f"{card['name']}, version {card['version']}" in text
+    assert card["origin"] == "simulated" and "simulated data" in text.lower()
+    assert "simulated data" in page.locator("#answering").inner_text().lower()
     assert page.locator("#card .point circle").count() == len(card["reliability"])
     assert page.locator("#card tr:has-text('at most')").count() >= 1
 
