@@ -43,8 +43,8 @@ def run_id(name: str, now: datetime) -> str:
 def main(dag_id: str, conf: dict[str, Any]) -> int:
     now = datetime.now(UTC)
     name = run_id(str(conf.get("run") or ""), now)
-    DagRun.generate_run_id = staticmethod(lambda **_: name)
-    get_listener_manager().add_listener(TaskLogs())
+    DagRun.generate_run_id = staticmethod(lambda **_: name)  # type: ignore[method-assign]
+    get_listener_manager().add_listener(TaskLogs())  # type: ignore[no-untyped-call]
     run = get_bagged_dag(None, dag_id).test(logical_date=now, run_conf=conf)
     return int(run.state == DagRunState.FAILED)
 
