@@ -43,7 +43,7 @@ def once(table: Path, folder: Path) -> None:
     header = match(raw.collect_schema().names(), described.columns)
     asked = questions(described.columns, described.outcome, described.checks, header.names)
     begun, worked = time.perf_counter(), time.process_time()
-    checked = check(raw, asked, None, folder)
+    checked = check(raw, asked, described.when.happens, None, folder)
     seconds, worked = time.perf_counter() - begun, time.process_time() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     counts = checked.counts

@@ -10,6 +10,7 @@ import polars as pl
 
 from jobs.checks import rows, whole
 from jobs.checks.agreement import ask_again
+from jobs.checks.ahead import leave_out
 from jobs.checks.header import match
 from jobs.checks.page import render
 from jobs.checks.profile import Profile, profile
@@ -48,8 +49,9 @@ class Last:
     table: Path | None
 
 
-def check(raw: pl.LazyFrame, asked: Questions, last: Last | None, key: list[str], folder: Path) -> Checked:
+def check(raw: pl.LazyFrame, asked: Questions, knobs: Knobs, last: Last | None, folder: Path) -> Checked:
     """Ask a raw table everything; leaves `good.parquet` and `bad.parquet` in the folder."""
+    raw, ahead = leave_out(raw, asked, knobs.when.happens, folder)
     marked_path, good, bad = (folder / f"{name}.parquet" for name in ("marked", "good", "bad"))
     sink(rows.mark(rows.decode(raw, asked), asked), marked_path)
     marked = rows.mark_repeats(pl.scan_parquet(marked_path, glob=False), asked)
@@ -62,9 +64,9 @@ def check(raw: pl.LazyFrame, asked: Questions, last: Last | None, key: list[str]
     changes = None
     if last is not None and last.table is not None:
         earlier, now = (pl.scan_parquet(path, glob=False) for path in (last.table, good))
-        changes = restatements(earlier, now, asked.columns, key, asked.outcome.column)
+        changes = restatements(earlier, now, asked.columns, knobs.row_key, asked.outcome.column)
     verdicts = whole.judge(asked.whole, found, last.profile if last else None, changes)
-    return Checked(counts, found, verdicts, agreement, rows.first_rows(bad))
+    return Checked(counts, found, verdicts, agreement, rows.first_rows(bad), ahead)
 
 
 def _none_lost(counts: rows.Counts, good: Path, bad: Path) -> None:
@@ -109,7 +111,7 @@ def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, last: Last | None, wr
         _tell(write, unread(problem, header, knobs.columns))
         raise Refused(". ".join(header.faults) + ".", {"faults": len(header.faults)})
     asked = questions(knobs.columns, knobs.outcome, knobs.checks, header.names)
-    checked = check(raw, asked, last, knobs.row_key, write.scratch)
+    checked = check(raw, asked, knobs, last, write.scratch)
 
     limits = knobs.checks.quarantine
     _tell(write, report(problem, header, asked, checked, limits))
@@ -119,6 +121,7 @@ def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, last: Last | None, wr
         "rows": checked.counts.rows,
         "good": checked.counts.rows - checked.counts.bad,
         "quarantined": checked.counts.bad,
+        **({"ahead": checked.ahead.rows} if checked.ahead.rows else {}),
         "broken": broken(checked.counts),
         "warnings": warnings(header, checked, limits),
     }

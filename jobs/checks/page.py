@@ -44,7 +44,7 @@ def _verdict(report: dict[str, Any]) -> str:
         counts = (
             f"{report['rows']:,} rows came in, {report['good']:,} are good and {report['quarantined']:,} in quarantine "
             f"({_share(report['quarantined'], report['rows'])}; at most {report['budget']:.4%} may be)."
-            f"{_rates(report['outcome_rate'])}"
+            f"{_rates(report['outcome_rate'])} {_safe(report['ahead'])}"
         )
     return f'<div class="{kind}"><strong>{word}</strong> {counts}{_list(report["refusals"])}</div>'
 

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from jobs.checks.agreement import Agreement
+from jobs.checks.ahead import Ahead
 from jobs.checks.header import Header, list_places
 from jobs.checks.profile import Profile
 from jobs.checks.questions import Questions
@@ -25,6 +26,7 @@ class Checked:
     verdicts: list[Verdict]
     agreement: Agreement | None
     first_rows: Mapping[str, list[int]]
+    ahead: Ahead
 
 
 def refusals(checked: Checked, asked: Questions, limits: Quarantine) -> list[str]:
@@ -91,6 +93,7 @@ def report(problem: str, header: Header, asked: Questions, checked: Checked, lim
         "rows": counts.rows,
         "good": counts.rows - counts.bad,
         "quarantined": counts.bad,
+        "ahead": checked.ahead.sentence if checked.ahead.rows else "",
         "budget": limits.at_most,
         "outcome_rate": counts.outcomes.report,
         "refusals": refusals(checked, asked, limits),

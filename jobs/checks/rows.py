@@ -34,6 +34,8 @@ def decode(raw: pl.LazyFrame, asked: Questions) -> pl.LazyFrame:
     for name, column in asked.columns.items():
         texts.append(tidy(pl.col(asked.names[name]), column, asked.spoken(name)).alias(text_of(name)))
         values.append(value(pl.col(text_of(name)), column, asked.spoken(name)).alias(name))
+    if ROW in raw.collect_schema():  # rows were left out before, and these have the numbers of the raw table
+        return raw.select(ROW, *texts).with_columns(values)
     return raw.select(texts).with_row_index(ROW, offset=1).with_columns(values)
 
 
@@ -80,6 +82,7 @@ def bad(raw: pl.LazyFrame, marked: pl.LazyFrame, asked: Questions) -> pl.LazyFra
     """The rows for quarantine as the source has them, with their number there and the rules that they break."""
     marks = [broken_by(check) for check in asked.rows]
     ids = [pl.when(broken_by(check)).then(pl.lit(check.id)) for check in asked.rows]
+    raw = raw.drop(ROW, strict=False)
     cells = raw.rename({name: f"{name} (raw)" for name in raw.collect_schema() if name in {NUMBER, RULES}})
     return (
         pl.concat([marked.select(pl.col(ROW).alias(NUMBER), *marks), cells], how="horizontal")
