@@ -131,7 +131,7 @@ def records(
             "features": pl.Series(found.matrix[rows].astype(np.float64)).arr.to_list(),
             "score": part.get_column(PROBABILITY),
             "band": part.get_column("band"),
-            "history": np.where(found.known[rows], "known", "unknown").tolist(),
+            "history": found.history[rows].tolist(),
         }
         yield journaled.table(part, pl.DataFrame(answers), by.sections, answering, key, said)
 

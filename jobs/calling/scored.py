@@ -21,11 +21,11 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
 @dataclass(frozen=True)
 class Scored:
-    """A row each: the features, the calibrated probability, and whether the patient has a history."""
+    """A row each: the features, the calibrated probability, and what became of the look for the patient's history."""
 
     matrix: Array
     score: Array
-    known: Array
+    history: Array  # a word of `rounds.journal.Known`
 
 
 def score(table: pl.DataFrame, bundle: Bundle, pasts: Pasts) -> Scored:
@@ -36,7 +36,9 @@ def score(table: pl.DataFrame, bundle: Bundle, pasts: Pasts) -> Scored:
     looked = listed.look({word: table.get_column(column) for word, column in definition.history.items()}, pasts)
     found = matrix(table, definition, looked)
     whose = [word for word, column in definition.history.items() if column == bundle.sections["who"]]
-    return Scored(found, bundle.score(found), looked[whose[0]].known if whose else np.zeros(table.height, bool))
+    known = looked[whose[0]].known if whose else np.zeros(table.height, bool)
+    history = np.where(known, "known", "unknown") if definition.history else np.full(table.height, "none")
+    return Scored(found, bundle.score(found), history)
 
 
 def matrix(table: pl.DataFrame, definition: Definition, looked: Mapping[str, Looked]) -> Array:
