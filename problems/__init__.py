@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from rounds import mistakes
 from rounds.errors import Refused
 from rounds.knobs import Problem
 
@@ -43,7 +44,14 @@ def problem(name: str) -> Problem:
 
 def definition(name: str, module: str) -> Any:
     """The problem's own module: `definition("noshow", "features")`."""
-    return importlib.import_module(f"problems.{name}.{module}")
+    path = HERE / name / f"{module}.py"
+    shown = f"problems/{name}/{module}.py"
+    if not path.is_file():
+        raise Refused(f"there is no {shown}. Write it, or copy that of another problem.")
+    try:
+        return importlib.import_module(f"problems.{name}.{module}")
+    except Exception as error:
+        raise Refused(mistakes.describe(error, str(path), shown)) from error
 
 
 class _Loader(yaml.SafeLoader):

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rounds import mistakes
+from rounds.errors import Refused
+
 ROOMS = ("jobs", "problems", "rounds")
 
 
@@ -21,7 +24,10 @@ def digests(modules: list[str], root: Path) -> dict[str, str]:
         path = _file(name, root)
         if path is None or (shown := path.relative_to(root).as_posix()) in found:
             continue
-        tree = ast.parse(path.read_text(encoding="utf-8"), filename=shown)
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"), filename=shown)
+        except SyntaxError as error:
+            raise Refused(mistakes.describe(error, shown, shown)) from error
         found[shown] = meaning(tree)
         waiting |= set(_imported(tree)) - asked
     return dict(sorted(found.items()))

@@ -12,8 +12,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from rounds import mistakes
 from rounds.arithmetic import Numbers, Operations
-from rounds.errors import Refused
+from rounds.errors import Refused, RoundsError
 from rounds.history import NOTHING, WORDS, Past
 from rounds.knobs import Column, Features, Moment, Outcome, When
 
@@ -83,11 +84,30 @@ class Definition:
         zeros: dict[str, Any] = dict.fromkeys(self.readable, 0)
         for word in self.history:
             zeros.update(zip(parts(word), NOTHING, strict=True))
-        return tuple(self.evaluate(zeros, Numbers))
+        return tuple(self.probe(zeros, Numbers))
 
     def evaluate(self, values: dict[str, Any], op: type[Operations]) -> dict[str, Any]:
         """The features of these named values, in 64 bits."""
         return self.features(Row(values, self), op, self.moment)
+
+    def probe(self, values: dict[str, Any], op: type[Operations]) -> dict[str, Any]:
+        """The same of values that are nobody's, such as zeros or expressions: a mistake is told in full."""
+        path = self.features.__code__.co_filename
+        try:
+            features = self.evaluate(values, op)
+        except RoundsError:
+            raise
+        except Exception as error:
+            raise Refused(mistakes.describe(error, path, "features.py")) from error
+        if not isinstance(features, dict) or not features:
+            raise Refused(f"features.py gives {type(features).__name__}; want a dict of features by their names.")
+        for name, value in features.items():
+            if not isinstance(name, str) or value is None or isinstance(value, str | list | tuple | dict):
+                kind = type(value).__name__
+                raise Refused(
+                    f"features.py gives {kind} for the feature {name!r}; want a number by a name that is text."
+                )
+        return features
 
     def numbers(self, request: Mapping[str, Any], pasts: Mapping[str, Past]) -> array[float]:
         """The features of one request, in order, rounded to 32 bits: equal to the last bit to a table's row."""

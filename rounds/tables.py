@@ -100,7 +100,7 @@ def expressions(schema: pl.Schema, definition: Definition) -> list[pl.Expr]:
     values = {name: wide(name, column) for name, column in definition.readable.items()}
     earlier = [name for word in definition.history for name in parts(word)]
     values.update({name: pl.col(name).cast(pl.Int64) for name in earlier})
-    found = {name: expression(value).alias(name) for name, value in definition.evaluate(values, Columns).items()}
+    found = {name: expression(value).alias(name) for name, value in definition.probe(values, Columns).items()}
     kinds = pl.LazyFrame(schema={**schema, **dict.fromkeys(earlier, pl.Int32)}).select(found.values()).collect_schema()
     return [rounded(value, kinds[name]).alias(name) for name, value in found.items()]
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import problems
@@ -75,7 +76,7 @@ class State:
         self.predictor.remote = bool(settings.history)
         self.explainer, self.clerk = Explainer(serve, self.metrics), Clerk()
         self.live: Live | None = None
-        self.card = (problems.HERE / settings.problem / "README.md").read_text(encoding="utf-8")
+        self.card = read_card(problems.HERE / settings.problem / "README.md", self.problem.title)
         self.draining = False
         self.refusal: RoundsError | None = None  # why it did not start
         self.started = time.monotonic()
@@ -214,3 +215,10 @@ class State:
         gc.collect()
         gc.freeze()
         log.say(f"version {live.card.version} of {live.card.model} answers, bundle {live.card.bundle[:12]}")
+
+
+def read_card(path: Path, title: str) -> str:
+    """What the model is for, as its problem's README says it; a new problem may have none yet."""
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    return f"# {title}\n\nNobody has written yet what this model is for, and what not: the problem has no README.md."

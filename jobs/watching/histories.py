@@ -79,7 +79,7 @@ def constant(window: Window, bundle: Bundle, definition: Definition) -> list[str
 
 def _dated(definition: Definition) -> set[str]:
     """The features that another day alone makes different."""
-    rows = [definition.evaluate(_on_day(day, definition), Numbers) for day in DAYS]
+    rows = [definition.probe(_on_day(day, definition), Numbers) for day in DAYS]
     return {name for name in rows[0] if len({row[name] for row in rows}) > 1}
 
 

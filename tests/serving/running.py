@@ -118,7 +118,7 @@ class Clinic:
         return self.place / "mlflow"
 
     @contextmanager
-    def serving(self, **extra: str) -> Iterator[Service]:
+    def serving(self, root: Path = ROOT, **extra: str) -> Iterator[Service]:
         port = free()
         out = self.place / f"served-{port}.out"
         kept = {name: value for name, value in os.environ.items() if name not in STRAY | SERVING}
@@ -135,7 +135,7 @@ class Clinic:
         with out.open("wb") as file:
             command = [sys.executable, "-m", "serving"]
             environment = {**kept, **own, **extra}
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(command, cwd=root, env=environment, stdout=file, stderr=subprocess.STDOUT)
         service = Service(process, port, out)
         try:
             yield service

@@ -154,6 +154,15 @@ def test_the_model_tells_its_figures_its_gates_and_its_reliability(service: Serv
     assert "lead_days" in card["features"]
 
 
+def test_a_problem_without_a_readme_is_served(own: Clinic, tmp_path: Path) -> None:
+    rooms = tmp_path / "rooms"
+    shutil.copytree(own.checkout.root, rooms)
+    shutil.copytree(ROOT / "serving", rooms / "serving")
+    (rooms / "problems/noshow/README.md").unlink()
+    with own.serving(root=rooms) as service:
+        assert "no README.md" in service.ready().ask("/model").json["card"]
+
+
 def test_the_schema_takes_its_own_example(service: Service) -> None:
     schema = service.ask("/schema").json
     assert schema["properties"]["age"]["maximum"] == 120
