@@ -60,7 +60,8 @@ def judged_by(knobs: Knobs) -> performance.Asked:
     """The gates that a new model must pass are the measure of an old one."""
     gate, asked = knobs.evaluate.gates.ece, knobs.monitor
     at_most = None if gate is None else gate.at_most
-    return performance.Asked(asked.rows, knobs.registry.margin, at_most, of_one_look(asked, knobs.collect), asked.seed)
+    wrong = of_one_look(asked, knobs.collect)
+    return performance.Asked(asked.rows, knobs.registry.margin, at_most, asked.false_alarms, asked.seed, wrong)
 
 
 def of_one_look(monitor: Monitor, collect: Collect) -> float:

@@ -29,7 +29,7 @@ def refusals(test: Facts) -> str:
 
 def success(test: Facts) -> str:
     """How sure it is that the champion was improved on, or not harmed; nothing where there was no champion."""
-    if not test:
+    if not test or not test["against"]:
         return ""
     facts = test["against"]["champion"]
     rival = f"version {facts['version']}"

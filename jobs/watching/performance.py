@@ -62,10 +62,16 @@ class Asked:
     ece: float | None
     false_alarms: float
     seed: int
+    wrong_looks: float | None = None  # of the verdict; as often as `false_alarms` where nothing is said
 
     @property
     def reach(self) -> float:
         """So many errors away is beyond chance, in either of the two ways to be worse: the AUC and the calibration."""
+        return NormalDist().inv_cdf(1 - (self.wrong_looks or self.false_alarms) / 2)
+
+    @property
+    def reach_of_rate(self) -> float:
+        """The same for the outcome's rate, which asks for nothing by itself."""
         return NormalDist().inv_cdf(1 - self.false_alarms / 2)
 
 
@@ -280,5 +286,5 @@ def target(rows: Rows, reference: Facts, asked: Asked) -> Facts | None:
         worth = reference.get("effective", reference["rows"])  # a patient's rows count as fewer; older bundles lack it
         error = math.hypot(mean(fair, fair.happened, was).error, math.sqrt(was * (1 - was) / worth))
         moved = abs(told.value - was)
-        facts |= {"reference": was, "drifted": moved > asked.reach * error and moved >= (asked.ece or 0.0)}
+        facts |= {"reference": was, "drifted": moved > asked.reach_of_rate * error and moved >= (asked.ece or 0.0)}
     return facts

@@ -96,6 +96,31 @@ def test_a_challenger_that_passes_becomes_champion(ready: Checkout, warm: Warm) 
     assert shelf(ready) == ({"champion": 2, "anchor": 1}, ["Archived", "Production"])
 
 
+def test_rows_that_the_champion_was_fitted_on_are_not_compared(ready: Checkout, warm: Warm) -> None:
+    """The champion was fitted on nearly all rows of the table, the challenger is tested on more of them."""
+    ready.change(KNOBS, "fit: 55%, calibrate: 17%, test: 28%", "fit: 80%, calibrate: 17%, test: 3%")
+    warm.flow(ready, "whole")
+    registered(ready, warm, "whole")
+    ready.change(KNOBS, "fit: 80%, calibrate: 17%, test: 3%", "fit: 55%, calibrate: 17%, test: 28%")
+    facts = registered(ready, warm)
+    test = facts["test"]
+    assert (facts["champion"], facts["challenger"], test["passed"], test["against"]) == (1, 2, False, {})
+    assert 0 < test["rows"] < 0.2 * test["of_rows"]
+    assert f"nobody can tell: {test['rows']:,} of {test['of_rows']:,} test rows are new to both" in test["cannot_tell"]
+
+
+def test_more_tests_than_a_year_has_are_not_made(ready: Checkout, warm: Warm) -> None:
+    registered(ready, warm)
+    ready.change(KNOBS, "surprise: 0.02", "surprise: 0.02, tests_per_year: 1")
+    facts = changed(ready, warm, "b")
+    assert (facts["champion"], facts["test"]["tests_of_year"]) == (2, 1)
+    ready.change(KNOBS, "trees: 30, depth: 4", "trees: 40, depth: 4")
+    warm.flow(ready, "c")
+    facts = registered(ready, warm, "c")
+    assert (facts["champion"], facts["test"]["passed"]) == (2, False)
+    assert "test 2 within a year" in facts["test"]["cannot_tell"]
+
+
 def test_a_challenger_that_does_not_pass_stays_one(ready: Checkout, warm: Warm) -> None:
     registered(ready, warm)
     facts = changed(ready, warm, "b", margin="0.000001")
