@@ -44,7 +44,7 @@ class Table:
 
     @cached_property
     def with_outcome(self) -> Floats:
-        return np.bincount(self.tie, weights=self.happened)
+        return np.bincount(self.tie, weights=self.happened).astype(np.float64)
 
     @cached_property
     def size(self) -> Floats:
@@ -56,11 +56,13 @@ class Table:
         """The tenth of each row; rows of one score are never parted."""
         before = np.cumsum(self.size) - self.size
         tenth = np.floor(before * BINS / self.rows)
-        return np.unique(tenth, return_inverse=True)[1][self.tie]
+        numbers: Integers = np.unique(tenth, return_inverse=True)[1]
+        return numbers[self.tie]
 
 
 def mean(values: Floats) -> Floats:
-    return (values - values.mean()) / len(values)
+    deviations: Floats = (values - values.mean()) / len(values)
+    return deviations
 
 
 def share(part: Floats, whole: Floats) -> Floats:
@@ -110,7 +112,8 @@ def f1(table: Table, threshold: float) -> Floats:
 
 def right(table: Table, threshold: float) -> Floats:
     """Whether each row is rightly called or rightly left alone."""
-    return ((table.scores >= threshold) == (table.happened > 0)).astype(np.float64)
+    rightly: Floats = ((table.scores >= threshold) == (table.happened > 0)).astype(np.float64)
+    return rightly
 
 
 def benefit(table: Table, threshold: float) -> Floats:
@@ -155,7 +158,7 @@ def recall_at(table: Table, capacity: float) -> Floats:
 def gaps(table: Table) -> tuple[Floats, Floats]:
     """Of each tenth: outcomes less scores as a share of all rows; and the pulls, a column each."""
     off = (table.happened - table.scores) / table.rows
-    values = np.bincount(table.group, weights=off)
+    values = np.bincount(table.group, weights=off).astype(np.float64)
     columns = np.zeros((table.rows, len(values)))
     columns[np.arange(table.rows), table.group] = off
     return values, columns - values / table.rows

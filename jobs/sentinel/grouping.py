@@ -40,8 +40,8 @@ def group(name: str, earlier: Floats, test: Floats, values: int, groups: int) ->
         ordered = np.sort(earlier)
         edges = np.unique(ordered[[len(ordered) * part // groups for part in range(1, groups)]])
         labels = tuple(_ranges(name, edges.tolist()))
-    cut = (np.searchsorted(edges, side, side="right") for side in (earlier, test))
-    return Grouping(*cut, labels, np.ones(len(labels), bool))
+    before, tested = (np.searchsorted(edges, side, side="right") for side in (earlier, test))
+    return Grouping(before, tested, labels, np.ones(len(labels), bool))
 
 
 def group_by_usual(name: str, earlier: Floats, test: Floats) -> Grouping | None:
@@ -50,9 +50,9 @@ def group_by_usual(name: str, earlier: Floats, test: Floats) -> Grouping | None:
     most = int(np.argmax(rows))
     if 2 * int(rows[most]) <= len(earlier):
         return None
-    sides = ((side != distinct[most]).astype(np.int64) for side in (earlier, test))
+    before, tested = ((side != distinct[most]).astype(np.int64) for side in (earlier, test))
     labels = (f"{name} {distinct[most]:g}", f"{name} other than {distinct[most]:g}")
-    return Grouping(*sides, labels, np.array([False, True]))
+    return Grouping(before, tested, labels, np.array([False, True]))
 
 
 def _ranges(name: str, edges: list[float]) -> Iterator[str]:
