@@ -58,6 +58,7 @@ def judge(rows: Rows, fitted: Bundle, knobs: Knobs) -> tuple[Facts, list[Verdict
         fitted.score(matrix),
         rows.outcome[rows.test],
         Clusters.of(rows.who[rows.test], day_numbers(rows.typed.get_column(knobs.when.happens)[rows.test])),
+        rows.lead[rows.test] > 0,
         Operation(fitted.thresholds["capacity"], fitted.knobs["capacity"]),
         asked.seed,
     )

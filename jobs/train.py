@@ -52,7 +52,8 @@ def fit(
     scores = calibrator(margins)
     who = calibrating.get_column(knobs.who).rank("dense").to_numpy()
     weeks = reference.whole_weeks(day_numbers(calibrating.get_column(knobs.split.by)))
-    call = threshold(scores, knobs.train.capacity)
+    can = callable_rows(calibrating, knobs)
+    call = threshold(scores[can], knobs.train.capacity)
     bundle = Bundle(
         problem=problem,
         family=knobs.train.family,
@@ -73,7 +74,7 @@ def fit(
         "slices": proof(table, knobs.split.by, slices),
         "calibrator": choice,
         "thresholds": bundle.thresholds,
-        "called": int(np.sum(scores >= call)) / len(scores),
+        "called": int(np.sum(scores[can] >= call)) / len(scores[can]),
         "knobs": bundle.knobs,
     }
     return bundle, facts
@@ -89,6 +90,13 @@ def later(days: pl.Series) -> Any:
         )
     half = int(np.argmax(np.cumsum(rows) * 2 >= len(days)))
     return days.cast(pl.Date).cast(pl.Int32).to_numpy() >= found[max(half, 1)]
+
+
+def callable_rows(table: pl.DataFrame, knobs: Knobs) -> Any:
+    """Which rows anybody can phone before: not what is booked for the same day. All, where there is no other."""
+    booked, happens = (day_numbers(table.get_column(name)) for name in (knobs.when.booked, knobs.when.happens))
+    later = happens > booked
+    return later if later.any() else np.ones(len(later), bool)
 
 
 def threshold(scores: Any, capacity: float) -> float:

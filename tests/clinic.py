@@ -37,6 +37,7 @@ def appointments(rows: int = 3000, days: int = 40, seed: int = 1) -> pl.DataFram
         {
             "patient_id": [f"p{number}" for number in draw.integers(0, rows // 2, rows)],
             "day": [first + datetime.timedelta(days=int(number)) for number in day],
+            "booked": [first + datetime.timedelta(days=int(number)) for number in day - lead],
             "missed": missed.astype(np.int64),
             **{
                 name: values.astype(np.float32)

@@ -30,7 +30,7 @@ def curves(exam: Exam) -> dict[str, Any]:
         "reliability": reliability(exam, counted),
         "roc": roc(counted),
         "precision_recall": precision_recall(counted),
-        "gain": gain(exam, counted),
+        "gain": gain(exam.of(exam.can) if exam.can.any() else exam),
         "decision": decision(exam, counted),
         "scores": histogram(exam),
     }
@@ -52,10 +52,10 @@ def reliability(exam: Exam, counted: Tally) -> list[dict[str, float]]:
     return lines[::-1]
 
 
-def gain(exam: Exam, counted: Tally) -> list[dict[str, float]]:
-    """What calling so many finds, with its band."""
-    table, rarer = _table(exam), exam.measured.rarer
-    points = []
+def gain(exam: Exam) -> list[dict[str, float]]:
+    """What calling so many of those finds who can be called, with its band."""
+    table, rarer, points = _table(exam), exam.measured.rarer, []
+    counted = tally(exam.scores, exam.outcome)
     for part, value in zip(SHARES, recalls(counted, np.array(SHARES)).tolist(), strict=True):
         found = share(value, exam.clusters.reach(pulls.recall_at(table, part)), rarer)
         points.append(_point("share", part, found))

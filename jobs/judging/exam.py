@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,28 +20,44 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 
+OF_CAPACITY = ("precision_at_capacity", "recall_at_capacity")
+
+
 @dataclass(frozen=True)
 class Exam:
-    """Scores and outcomes row by row; the rows of one patient, and those of one day, are not independent."""
+    """Scores and outcomes row by row; the rows of one patient, and those of one day, are not independent.
+
+    `can` says whom anybody can call before: a capacity is a share of these, and finds what is among them.
+    """
 
     scores: Floats
     outcome: Integers
     clusters: Clusters
+    can: Flags
     use: Operation
     seed: int
 
     def of(self, rows: Flags) -> Exam:
         """The same exam for some of the rows."""
-        return Exam(self.scores[rows], self.outcome[rows], self.clusters.part(rows), self.use, self.seed)
+        clusters = self.clusters.part(rows)
+        return Exam(self.scores[rows], self.outcome[rows], clusters, self.can[rows], self.use, self.seed)
 
     def scored(self, scores: Floats) -> Exam:
         """The same rows, scored by something else."""
-        return Exam(scores, self.outcome, self.clusters, self.use, self.seed)
+        return Exam(scores, self.outcome, self.clusters, self.can, self.use, self.seed)
 
     @cached_property
     def measured(self) -> Measured:
         """Every metric, with what its interval is made from."""
-        return measure(self.scores, self.outcome, self.clusters, self.use, self.seed)
+        whole = measure(self.scores, self.outcome, self.clusters, self.use, self.seed)
+        if self.can.all() or not self.can.any():
+            return whole
+        calls, values, pulls = self.of(self.can).measured, dict(whole.values), dict(whole.pulls)
+        for name in OF_CAPACITY:
+            values[name] = calls.values[name]
+            pulls[name] = np.zeros(len(self.scores))
+            pulls[name][self.can] = calls.pulls[name]
+        return replace(whole, values=values, pulls=pulls)
 
     @property
     def size(self) -> dict[str, int]:

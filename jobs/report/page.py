@@ -107,7 +107,8 @@ def _of_whom(found: Found) -> str:
     return (
         f"{test['rows']:,} cases of {test['patients']:,} patients from {test['first']} to {test['last']}, later than "
         f"every case that the model or its calibrator saw; {test['base_rate']:.1%} of them with the outcome. The "
-        f"prediction is made {MOMENTS[found['moment']]}. The clinic can call {use['capacity']:.0%}; the calling "
+        f"prediction is made {MOMENTS[found['moment']]}. The clinic can call {use['capacity']:.0%} of those "
+        f"who did not book for the same day; the calling "
         f"threshold is a risk of {use['threshold']:.1%}. {_intervals(test['days'])}"
     )
 
