@@ -69,8 +69,8 @@ class Clusters:
     @cached_property
     def _both(self) -> Integers:
         """A number for each patient on each day."""
-        numbers: Integers = np.unique(self.who.astype(np.int64) * max(self.days, 1) + self.day, return_inverse=True)[1]
-        return numbers
+        pairs = self.who.astype(np.int64) * max(self.days, 1) + self.day
+        return np.asarray(np.unique(pairs, return_inverse=True)[1])
 
     def reach(self, pulls: Floats) -> float:
         """Half the width of the 95% interval: by patients and days, and never less than by patients alone."""

@@ -61,8 +61,7 @@ class Table:
 
 
 def mean(values: Floats) -> Floats:
-    deviations: Floats = (values - values.mean()) / len(values)
-    return deviations
+    return np.asarray((values - values.mean()) / len(values))
 
 
 def share(part: Floats, whole: Floats) -> Floats:
@@ -112,8 +111,7 @@ def f1(table: Table, threshold: float) -> Floats:
 
 def right(table: Table, threshold: float) -> Floats:
     """Whether each row is rightly called or rightly left alone."""
-    rightly: Floats = ((table.scores >= threshold) == (table.happened > 0)).astype(np.float64)
-    return rightly
+    return np.asarray((table.scores >= threshold) == (table.happened > 0), np.float64)
 
 
 def benefit(table: Table, threshold: float) -> Floats:
