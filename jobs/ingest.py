@@ -54,12 +54,9 @@ def choose(read: Reader, knobs: Knobs) -> tuple[Source, str]:
 
 
 def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, Chosen]:
-    """What the table is, known before a row of it is read. A source that was given is remembered."""
-    given, note = choose(read, knobs)
-    source = with_separator(given, knobs.csv)
-    known = SOURCES[source.kind].fingerprint(source, read)
-    if read.options["source"] or settings().source:
-        note = usual_source.remember(read.store, read.problem, given)
+    """What the table is, known before a row of it is read."""
+    source, note = choose(read, knobs)
+    known = SOURCES[source.kind].fingerprint(with_separator(source, knobs.csv), read)
     return {"source": {"kind": source.kind, **known}}, Chosen(source, known, note)
 
 
@@ -72,8 +69,8 @@ def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, Chosen]:
     },
 )
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
-    source: Source = read.also.source
-    kind = SOURCES[source.kind]
+    given: Source = read.also.source
+    source, kind = with_separator(given, knobs.csv), SOURCES[given.kind]
     whole = read.scratch / "landed.parquet"  # a table that is refused half way is not kept
     counted = kind.land(source, read, whole)  # what a source counted, where it leaves rows out
     if kind.fingerprint(source, read) != read.also.known:
@@ -82,8 +79,11 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     landed = pl.scan_parquet(target, glob=False)
     rows = landed.select(pl.len()).collect().item()
     write.json(origin.FILE, {"origin": origin.of_source(source)})
-    if read.also.note:
-        log.say(read.also.note)
+    note = read.also.note
+    if read.options["source"] or settings().source:
+        note = usual_source.remember(read.store, read.problem, given)
+    if note:
+        log.say(note)
     return {
         "source": source.kind,
         "origin": origin.of_source(source),
