@@ -37,7 +37,7 @@ class Ended:
     def sentence(self, code: int) -> str:
         """The one clear sentence with which a step ends in this code: no traceback, no crash."""
         assert self.code == code, self.text
-        lines = [line for line in self.text.splitlines() if not re.match(r"\w+: runs: ", line)]
+        lines = [line for line in self.text.splitlines() if not re.match(r"\w+: (runs: |no source was given)", line)]
         assert len(lines) == 1, self.text
         assert re.fullmatch(r"\w+: (?!crashed).+\.", lines[0]), self.text
         return lines[0]
