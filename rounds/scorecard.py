@@ -14,7 +14,8 @@ from rounds.manifest import Manifest
 from rounds.origin import badge
 from rounds.words import figure
 
-COLOURS = {"pass": "green", "refuse": "red", "alarm": "yellow"}
+WARNS = "warns"  # of a gate that does not block
+COLOURS = {"pass": "green", "refuse": "red", "alarm": "red", WARNS: "yellow"}
 
 
 def scorecard(found: Run, store: str) -> Iterator[RenderableType]:
@@ -55,7 +56,8 @@ def _gates(gates: list[dict[str, Any]]) -> Table:
     made = _table("gate", "value", "bound", "verdict")
     made.columns[1].justify = "right"
     for gate in gates:
-        verdict = Text(gate["verdict"], COLOURS.get(gate["verdict"], ""))
+        word = gate["verdict"] if gate["verdict"] == "pass" or gate["blocks"] else WARNS
+        verdict = Text(word, COLOURS.get(word, ""))
         made.add_row(gate["gate"], figure(gate["value"]), gate["bound"], verdict)
     return made
 

@@ -64,6 +64,7 @@ class Gate(BaseModel):
     value: float | None
     bound: str
     verdict: str
+    blocks: bool  # whether a model that fails it may not be registered; otherwise it only warns
 
 
 class Point(BaseModel):

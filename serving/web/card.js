@@ -74,10 +74,16 @@ function reliability(model, width) {
 
 function gates(model) {
   if (!model.gates.length) return null;
-  const row = ({ gate, value, bound, verdict }) => [
-    words(gate), value === null ? "–" : String(Number(value.toPrecision(3))), bound,
-    make("span", { class: `chip ${verdict === "pass" ? "low" : "high"}` }, verdict),
-  ];
+  const chip = ({ verdict, blocks }) => {
+    if (verdict === "pass") return ["low", "pass"];
+    return blocks ? ["high", verdict] : ["medium", "warns"];
+  };
+  const row = (each) => {
+    const { gate, value, bound } = each;
+    const [colour, word] = chip(each);
+    return [words(gate), value === null ? "–" : String(Number(value.toPrecision(3))), bound,
+      make("span", { class: `chip ${colour}` }, word)];
+  };
   return panel("What it had to pass",
     table("Gates before its release", ["Gate", "Value", "Wanted", "Verdict"], model.gates.map(row)));
 }

@@ -75,9 +75,9 @@ def test_a_gate_that_says_no_stops_the_run_and_everything_is_written_all_the_sam
     reader: Reader, tmp_path: Path
 ) -> None:
     write, strict = out(tmp_path), case().knobs(gates={"auc": {"at_least": 0.99}})
-    with pytest.raises(Refused, match=r"1 of 6 gates say no\.\nauc is 0\.\d+, want at least 0\.99") as stopped:
+    with pytest.raises(Refused, match=r"1 of 7 gates say no\.\nauc is 0\.\d+, want at least 0\.99") as stopped:
         evaluate.main.main(reader, write, strict)
-    assert "Refused by 1 of 6 gates" in write.path("report.html").read_text()
+    assert "Refused by 1 of 7 gates" in write.path("report.html").read_text()
     told = {gate["gate"]: gate["verdict"] for gate in stopped.value.facts["gates"]}
     others = ("time travel", "single feature", "repeated rows")
     assert told["auc"] == "refuse" and {told[name] for name in others} == {"pass"}

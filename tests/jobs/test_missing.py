@@ -32,7 +32,7 @@ def knobs(**kept: str) -> Knobs:
     described = problems.problem("noshow")
     changed = {name: column.model_copy(update={"missing": "keep"}) for name, column in described.columns.items()}
     columns = {name: changed[name] if name in kept else column for name, column in described.columns.items()}
-    return Knobs(columns, described.outcome, described.checks)
+    return Knobs(columns, described.outcome, described.checks, described.who, described.when)
 
 
 def spoilt() -> pl.DataFrame:

@@ -149,7 +149,7 @@ def test_other_methods_and_paths_are_told_what_is_wanted(service: Service) -> No
 def test_the_model_tells_its_figures_its_gates_and_its_reliability(service: Service) -> None:
     card = service.ask("/model").json
     assert card["metrics"]["auc"]["low"] <= card["metrics"]["auc"]["value"] <= card["metrics"]["auc"]["high"]
-    assert {gate["verdict"] for gate in card["gates"]} <= {"pass", "alarm"}
+    assert all(gate["verdict"] == "pass" or not gate["blocks"] for gate in card["gates"])
     assert sum(point["rows"] for point in card["reliability"]) == card["tested"]["rows"]
     assert "lead_days" in card["features"]
 
