@@ -86,7 +86,7 @@ def into_the_registry(checkout: Checkout, evil: Planted, run: str = "a", **tags:
     experiment = client.get_experiment_by_name("noshow").experiment_id
     mlflow_run = client.create_run(experiment).info.run_id
     client.log_artifacts(mlflow_run, str(evil.folder), f"{MODEL}/bundle")
-    named = {"rounds.bundle": evil.bundle.digest, "rounds.run": run, **tags}
+    named = {"rounds.bundle": evil.bundle.digest, "rounds.run": run, "rounds.origin": "simulated", **tags}
     version = client.create_model_version(NAME, f"runs:/{mlflow_run}/{MODEL}", run_id=mlflow_run, tags=named)
     client.set_registered_model_alias(NAME, "champion", version.version)
     return int(version.version)

@@ -146,7 +146,7 @@ def test_a_champion_is_replaced_by_an_improvement_alone(ready: Checkout, warm: W
     registered(ready, warm, "weak")
     ready.change(KNOBS, "trees: 1, depth: 1", "trees: 20, depth: 4")
     ready.change(KNOBS, "surprise: 0.02", "surprise: 0.4")
-    ready.change(KNOBS, "must: not_worse, margin", "must: improve, by: 0.9, metric: log_loss, margin")
+    ready.change(KNOBS, "must: not_worse, margin: 0.005", "must: improve, by: 0.9, metric: log_loss, margin: 0.05")
     facts = registered(ready, warm)
     against = facts["test"]["against"]
     assert (facts["version"], facts["champion"], against["champion"]["share"]) == (2, 1, 0.0)
