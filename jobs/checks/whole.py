@@ -23,17 +23,20 @@ class Verdict:
         return f"{self.check.id}: {self.found}; want {self.check.wanted}"
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """How the table differs from the last good one; None where there is nothing to compare with."""
+
+    findings: Sequence[Finding] | None
+    restatements: Sequence[Restatement] | None
+
+
 def judge(
-    checks: Sequence[Check], profile: Profile, last: Profile | None, restated: Sequence[Restatement] | None
+    checks: Sequence[Check], profile: Profile, last: Profile | None, restatements: Sequence[Restatement] | None
 ) -> list[Verdict]:
     """A verdict on each rule of the whole table."""
-    findings = None if last is None else compare(profile, last)
-    return [
-        Verdict(check, *_restated(check, restated))
-        if check.kind == "restated"
-        else Verdict(check, *JUDGES[check.kind](check, profile, findings))
-        for check in checks
-    ]
+    earlier = Earlier(None if last is None else compare(profile, last), restatements)
+    return [Verdict(check, *JUDGES[check.kind](check, profile, earlier)) for check in checks]
 
 
 Found = tuple[str, bool | None]
@@ -44,11 +47,11 @@ def _inside(number: float, check: Check) -> bool:
     return (low is None or number >= low) and (high is None or number <= high)  # type: ignore[operator]
 
 
-def _rows(check: Check, profile: Profile, _: Sequence[Finding] | None) -> Found:
+def _rows(check: Check, profile: Profile, _: Earlier) -> Found:
     return f"the table has {profile['rows']:,} good rows", _inside(profile["rows"], check)
 
 
-def _outcome_rate(check: Check, profile: Profile, _: Sequence[Finding] | None) -> Found:
+def _outcome_rate(check: Check, profile: Profile, _: Earlier) -> Found:
     outcome, rows = profile["outcome"], profile["rows"]
     if rows == 0:
         return f"no good row has a {outcome['column']}", False
@@ -56,33 +59,38 @@ def _outcome_rate(check: Check, profile: Profile, _: Sequence[Finding] | None) -
     return f"{outcome['column']} is true in {rate:.4g} of the good rows", _inside(rate, check)
 
 
-def _constant(check: Check, profile: Profile, _: Sequence[Finding] | None) -> Found:
+def _constant(check: Check, profile: Profile, _: Earlier) -> Found:
     stuck = [name for name, column in profile["columns"].items() if column["constant"]]
     return (f"one value in every good row of {', '.join(stuck)}", False) if stuck else ("none is constant", True)
 
 
-def _against_last(kinds: set[str]) -> Callable[[Check, Profile, Sequence[Finding] | None], Found]:
-    def judged(check: Check, profile: Profile, findings: Sequence[Finding] | None) -> Found:
-        if findings is None:
+def _against_last(kinds: set[str]) -> Callable[[Check, Profile, Earlier], Found]:
+    def judged(check: Check, _: Profile, earlier: Earlier) -> Found:
+        if earlier.findings is None:
             return "there is no last good run to compare with", None
-        far = [one for one in findings if one.kind in kinds and (one.kind != "drift" or not _inside(one.size, check))]
+        far = [
+            one
+            for one in earlier.findings
+            if one.kind in kinds and (one.kind != "drift" or not _inside(one.size, check))
+        ]
         return ("; ".join(f"{one.column}: {one.text}" for one in far) or "nothing moved"), not far
 
     return judged
 
 
-def _restated(check: Check, restated: Sequence[Restatement] | None) -> Found:
+def _restated(check: Check, _: Profile, earlier: Earlier) -> Found:
     """A change that goes with the outcome is one too many, however few rows it is in."""
-    if restated is None:
+    if earlier.restatements is None:
         return "there is no table of a last good run to compare with", None
-    wrong = [each for each in restated if each.with_outcome or not _inside(each.share, check)]
+    wrong = [each for each in earlier.restatements if each.with_outcome or not _inside(each.share, check)]
     return "; ".join(each.sentence for each in wrong) or "no column was changed", not wrong
 
 
-JUDGES: Mapping[str, Callable[[Check, Profile, Sequence[Finding] | None], Found]] = {
+JUDGES: Mapping[str, Callable[[Check, Profile, Earlier], Found]] = {
     "rows": _rows,
     "outcome_rate": _outcome_rate,
     "constant": _constant,
     "vanished": _against_last({"vanished"}),
     "drift": _against_last({"drift", "leap"}),
+    "restated": _restated,
 }

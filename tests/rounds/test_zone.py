@@ -56,7 +56,7 @@ def test_sound_rows_that_are_booked_late_in_the_evening_are_not_accused(tmp_path
     local = sound().with_columns(evening.alias(BOOKED))
     of = problems.problem("noshow")
     zoned = {**of.columns, "scheduled_day": of.columns["scheduled_day"].model_copy(update={"zone": ZONE})}
-    facts = validated(local, tmp_path, Knobs(zoned, of.outcome, of.checks, of.when))
+    facts = validated(local, tmp_path, Knobs(zoned, of.outcome, of.checks, of.who, of.when))
     assert facts["quarantined"] == 0
 
 
