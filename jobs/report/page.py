@@ -68,7 +68,7 @@ def _gates(gates: list[Found]) -> str:
         colour = gate["verdict"]
         if colour != "pass":
             colour = "refuse" if gate["blocks"] else "alarm"
-            word += "" if gate["blocks"] else ", does not block"
+            sign, word = (sign, word) if gate["blocks"] else ("!", "warns")
         says = f'<p class="says">{_t(gate["says"])}</p>' if gate["says"] else ""
         rows.append(
             f"<tr><td>{_t(figure(gate['gate']))}</td><td class=n>{_value(gate)}</td><td>{_t(gate['bound'])}{says}</td>"
