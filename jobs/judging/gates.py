@@ -53,22 +53,25 @@ def _asked(
 ) -> Iterator[Verdict]:
     value = found.value
     low, high = (found.low, found.high) if gate.surely else (value, value)
+    weak = _WEAK if gate.blocks else ""  # a warning asks for nothing
     surely = f" by its interval ({found.low:.4g} to {found.high:.4g})" if gate.surely else ""
 
     def verdict(bound: str, holds: bool, otherwise: Literal["refuse", "alarm"], advice: str) -> Verdict:
-        says = "" if holds else f"{name} is {value:.4g}, want {bound}. {advice}"
-        return Verdict(name, value, bound, "pass" if holds else otherwise, gate.blocks, says)
+        if holds:
+            return Verdict(name, value, bound, "pass", gate.blocks)
+        says = f"{name} is {value:.4g}, want {bound}"
+        return Verdict(name, value, bound, otherwise, gate.blocks, f"{says}. {advice}" if advice else says)
 
     # a figure that is not a number holds no bound
     if gate.at_least is not None:
-        yield verdict(f"at least {gate.at_least:g}{surely}", low >= gate.at_least, "refuse", _WEAK)
+        yield verdict(f"at least {gate.at_least:g}{surely}", low >= gate.at_least, "refuse", weak)
     if gate.at_most is not None:
-        yield verdict(f"at most {gate.at_most:g}{surely}", high <= gate.at_most, "refuse", _WEAK)
+        yield verdict(f"at most {gate.at_most:g}{surely}", high <= gate.at_most, "refuse", weak)
     if gate.better_than is not None:
         other = simpler[gate.better_than][name]
         better = value < other if name in LOSSES else value > other
         rival = f"better than {RIVALS[gate.better_than]} ({other:.4g})"
-        yield verdict(rival, better, "refuse", _WEAK)
+        yield verdict(rival, better, "refuse", weak)
     if gate.alarm_above is not None:
         yield verdict(f"at most {gate.alarm_above:g}, or it is too good", value <= gate.alarm_above, "alarm", leak)
 
