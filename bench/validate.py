@@ -17,7 +17,7 @@ import polars as pl
 import problems
 from jobs.checks.header import match
 from jobs.checks.questions import questions
-from jobs.validate import check
+from jobs.validate import Evidence, Knobs, check
 from problems.noshow.simulate import simulate
 from rounds.parquet import sink
 
@@ -43,7 +43,8 @@ def once(table: Path, folder: Path) -> None:
     header = match(raw.collect_schema().names(), described.columns)
     asked = questions(described.columns, described.outcome, described.checks, header.names)
     begun, worked = time.perf_counter(), time.process_time()
-    checked = check(raw, asked, described.when.happens, None, folder)
+    knobs = Knobs(described.columns, described.outcome, described.checks, described.who, described.when)
+    checked = check(raw, asked, knobs, Evidence(), folder)
     seconds, worked = time.perf_counter() - begun, time.process_time() - worked
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     counts = checked.counts

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from jobs.checks import rows, whole
+from jobs.checks import rows, sent, whole
 from jobs.checks.agreement import ask_again
-from jobs.checks.ahead import leave_out
+from jobs.checks.ahead import last_known_day, leave_out
 from jobs.checks.header import match
 from jobs.checks.page import render
 from jobs.checks.profile import Profile, profile
 from jobs.checks.questions import Questions, questions
 from jobs.checks.report import Checked, broken, refusals, report, unread, warnings
-from jobs.checks.restated import restatements
+from jobs.checks.restated import EARLIER, Comparison, comparable, compare_rows
+from jobs.checks.sent import Sent
 from rounds import places
 from rounds.errors import Refused, RoundsError
 from rounds.files import Reader, Writer
@@ -40,6 +43,10 @@ class Knobs:
         unique = [name for name, column in self.columns.items() if column.unique]
         return list(dict.fromkeys([*unique, self.who, self.when.booked, *([] if unique else [self.when.happens])]))
 
+    @property
+    def journaled(self) -> sent.Rows:
+        return sent.Rows(self.columns, self.who, self.when, self.outcome.column, self.row_key)
+
 
 @dataclass(frozen=True)
 class Last:
@@ -49,7 +56,15 @@ class Last:
     table: Path | None
 
 
-def check(raw: pl.LazyFrame, asked: Questions, knobs: Knobs, last: Last | None, folder: Path) -> Checked:
+@dataclass(frozen=True)
+class Evidence:
+    """What was said of the rows before: in the table of the last good run, and to the service."""
+
+    last: Last | None = None
+    sent: Sent = field(default_factory=Sent)
+
+
+def check(raw: pl.LazyFrame, asked: Questions, knobs: Knobs, evidence: Evidence, folder: Path) -> Checked:
     """Ask a raw table everything; leaves `good.parquet` and `bad.parquet` in the folder."""
     raw, ahead = leave_out(raw, asked, knobs.when.happens, folder)
     marked_path, good, bad = (folder / f"{name}.parquet" for name in ("marked", "good", "bad"))
@@ -61,12 +76,23 @@ def check(raw: pl.LazyFrame, asked: Questions, knobs: Knobs, last: Last | None, 
     _none_lost(counts, good, bad)
     found = profile(pl.scan_parquet(good, glob=False), asked.columns, asked.outcome.column)
     agreement = ask_again(raw, counts.rows, asked) if counts.rows else None
-    changes = None
-    if last is not None and last.table is not None:
-        earlier, now = (pl.scan_parquet(path, glob=False) for path in (last.table, good))
-        changes = restatements(earlier, now, asked.columns, knobs.row_key, asked.outcome.column)
-    verdicts = whole.judge(asked.whole, found, last.profile if last else None, changes)
-    return Checked(counts, found, verdicts, agreement, rows.first_rows(bad), ahead)
+    comparisons = []
+    if any(one.kind == "restated" for one in asked.whole):
+        now = pl.scan_parquet(good, glob=False)
+        comparisons = [with_last(now, evidence.last, knobs), knobs.journaled.compare(now, evidence.sent, folder)]
+    verdicts = whole.judge(asked.whole, found, evidence.last.profile if evidence.last else None, comparisons)
+    unread = [each.trouble for each in comparisons if each.trouble]
+    return Checked(counts, found, verdicts, agreement, rows.first_rows(bad), ahead, unread)
+
+
+def with_last(now: pl.LazyFrame, last: Last | None, knobs: Knobs) -> Comparison:
+    """The rows that the last good table has too, as far as their outcome was known in it."""
+    if last is None or last.table is None:
+        return Comparison(EARLIER, impossible="there is no table of a last good run")
+    outcome = knobs.outcome.column
+    before = pl.scan_parquet(last.table, glob=False).filter(pl.col(outcome).is_not_null())
+    names = comparable(knobs.columns, knobs.row_key)
+    return compare_rows(before, now, names, knobs.row_key, outcome, EARLIER)
 
 
 def _none_lost(counts: rows.Counts, good: Path, bad: Path) -> None:
@@ -81,11 +107,33 @@ def sorts(read: Reader) -> tuple[str, str]:
     return str(read.facts("ingest")["origin"]), f"input-{table.sha256}"
 
 
-def last_good(read: Reader, _: Knobs) -> tuple[Facts, Last | None]:
-    """The last good run on such a table; for a table that was validated before, the one used then."""
+def compared_with(read: Reader, knobs: Knobs) -> tuple[Facts, Evidence]:
+    """What a table is compared with; for a table that was validated before, what it was compared with then."""
     sort, same = (places.last_path(read.problem, "validate", of) for of in sorts(read))
-    if before := places.read(read.store, same):
-        known = before.circumstances.read.also.get("last_good")
+    before = places.read(read.store, same)
+    recorded = before.circumstances.read.also if before else None
+    facts, last = last_good(read, sort, recorded)
+    if not knobs.checks.journal_days:
+        return facts, Evidence(last, Sent("journal_days is 0"))
+    journal, rows_sent = sent.choose(read, partial(days_of_journal, read, knobs), (recorded or {}).get("journal"))
+    return {**facts, **journal}, Evidence(last, rows_sent)
+
+
+def days_of_journal(read: Reader, knobs: Knobs) -> tuple[date, date] | None:
+    """The last days of the table; None where it has none that can be read."""
+    raw = read.table("ingest")
+    header = match(raw.collect_schema().names(), knobs.columns)
+    if header.faults:
+        return None
+    asked = questions(knobs.columns, knobs.outcome, knobs.checks, header.names)
+    last = last_known_day(raw, asked, knobs.when.happens)
+    return None if last is None else (last - timedelta(days=knobs.checks.journal_days - 1), last)
+
+
+def last_good(read: Reader, sort: str, recorded: Facts | None) -> tuple[Facts, Last | None]:
+    """The last good run on such a table; for a table that was validated before, the recorded one."""
+    if recorded is not None:
+        known = recorded.get("last_good")
     elif last := places.read(read.store, sort):
         known = {
             name: {"sha256": last.content.files[name].sha256, "place": last.circumstances.places[name]}
@@ -104,14 +152,14 @@ def last_good(read: Reader, _: Knobs) -> tuple[Facts, Last | None]:
     return {"last_good": known}, Last(profile, local.get("table.parquet"))
 
 
-def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, last: Last | None, write: Writer) -> Facts:
+def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, evidence: Evidence, write: Writer) -> Facts:
     """Write the good rows, the bad ones and what was found; raises Refused where that stops the run."""
     header = match(raw.collect_schema().names(), knobs.columns)
     if header.faults:
         _tell(write, unread(problem, header, knobs.columns))
         raise Refused(". ".join(header.faults) + ".", {"faults": len(header.faults)})
     asked = questions(knobs.columns, knobs.outcome, knobs.checks, header.names)
-    checked = check(raw, asked, knobs, last, write.scratch)
+    checked = check(raw, asked, knobs, evidence, write.scratch)
 
     limits = knobs.checks.quarantine
     _tell(write, report(problem, header, asked, checked, limits))
@@ -132,7 +180,7 @@ def examine(raw: pl.LazyFrame, problem: str, knobs: Knobs, last: Last | None, wr
     return facts
 
 
-@step(reads=("ingest",), knobs=Knobs, also=last_good, sorts=sorts)
+@step(reads=("ingest",), knobs=Knobs, also=compared_with, sorts=sorts)
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     return examine(read.table("ingest"), read.problem, knobs, read.also, write)
 

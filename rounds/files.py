@@ -101,7 +101,8 @@ def fetch(store: Store, done: Manifest, name: str, folder: Path) -> Path:
         found = store.digest(place)
     else:
         local = folder / f"{done.step}-{name}"
-        store.download(place, local)
+        if not local.exists():
+            store.download(place, local)
         found = sha256(local)
     if found != wanted:
         state = "is gone" if found is None else f"was altered (its sha256 is {found[:12]}, want {wanted[:12]})"

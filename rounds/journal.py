@@ -161,6 +161,13 @@ def key(store: Store, problem: str) -> bytes:
     return found
 
 
+def key_at_hand(store: Store, problem: str) -> bytes | None:
+    """The same for a step that can do without; None where no key was given, and none is made."""
+    if not settings().journal_key and not (Path(settings().journal_folder) / "key").exists():
+        return None
+    return key(store, problem)
+
+
 def same_key(noted: bytes | None, where: str, key: bytes) -> None:
     """Refuse a key that is not the one that is noted there; nothing may be noted yet."""
     if noted is None:

@@ -102,6 +102,9 @@ Bound = str | float | datetime.date
 _KINDS = {"integer": "number", "number": "number", "flag": "number", "date": "day", "timestamp": "day"}
 
 
+JOURNAL_DAYS = 60  # as many as `collect` reads
+
+
 class Rule(Knobs):
     """One check beyond those that `columns` implies: of each row (`column`) or of the whole table (`table`)."""
 
@@ -112,6 +115,7 @@ class Rule(Knobs):
     at_most: Bound | None = None
     between: Bounds | None = None
     action: Action = "refuse"
+    journal_days: Annotated[int, Field(ge=0)] | None = None  # of restated: how far back the journal is read
 
     @model_validator(mode="after")
     def _is_one_check(self) -> Self:
@@ -135,6 +139,8 @@ class Rule(Knobs):
             raise ValueError("table: drift wants at_most, the largest population stability index that is let pass")
         if self.table == "restated" and self.at_most is None:
             raise ValueError("table: restated wants at_most, the largest share of changed rows that is let pass")
+        if self.table != "restated" and self.journal_days is not None:
+            raise ValueError("journal_days is for table: restated; leave it out")
         return self
 
     def misfit(self, columns: Mapping[str, Column]) -> str | None:
@@ -170,6 +176,12 @@ class Validate(Knobs):
 
     rules: tuple[Rule, ...]
     quarantine: Quarantine
+
+    @property
+    def journal_days(self) -> int:
+        """So many days of the journal at most are read; none without a rule that needs it."""
+        given = (rule.journal_days for rule in self.rules if rule.table == "restated")
+        return max((JOURNAL_DAYS if days is None else days for days in given), default=0)
 
     @model_validator(mode="after")
     def _ids_differ(self) -> Self:

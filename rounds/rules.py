@@ -110,7 +110,7 @@ def _whole(rule: Rule) -> Check:
     wanted = {
         "constant": "more than one value in every column",
         "vanished": "every category that the last good run had",
-        "restated": f"{_range(low, high)} of the last good run's rows changed, no change going with the outcome",
+        "restated": f"{_range(low, high)} of the rows changed since they were known, no change going with the outcome",
         "drift": f"{_range(low, high)} of population stability index against the last good run",
     }.get(str(rule.table), _range(low, high))
     return Check(rule.id, str(rule.table), wanted, low=low, high=high, action=rule.action)

@@ -26,7 +26,7 @@ from urllib3.exceptions import HTTPError
 
 from launch import needs, pods
 from launch.ending import LAST, Crashed, Unfit
-from launch.passed import image, plain, uses
+from launch.passed import can_do_without, image, plain, uses
 
 PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 SILENCE = 60  # seconds without a line after which the connection is made anew: a dead one looks like a silent step
@@ -246,10 +246,15 @@ class Pods(PodManager):
 
 def _sources(step: str, cluster: needs.Cluster) -> list[k8s.V1EnvFromSource]:
     """The Secrets and the ConfigMap whose keys become the step's environment: those that it uses, and no other."""
-    secrets = [cluster.secret]
-    secrets += [cluster.signing] if uses(step, "SIGNING_KEY") else []
-    secrets += [cluster.journal] if uses(step, "JOURNAL_KEY") else []
-    found = [k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=name)) for name in secrets if name]
+    secrets = {cluster.secret: False}
+    for name, setting in ((cluster.signing, "SIGNING_KEY"), (cluster.journal, "JOURNAL_KEY")):
+        if uses(step, setting):
+            secrets[name] = can_do_without(step, setting)
+    found = [
+        k8s.V1EnvFromSource(secret_ref=k8s.V1SecretEnvSource(name=name, optional=optional or None))
+        for name, optional in secrets.items()
+        if name
+    ]
     if cluster.verify and uses(step, "VERIFY_KEYS"):
         found.append(k8s.V1EnvFromSource(config_map_ref=k8s.V1ConfigMapEnvSource(name=cluster.verify)))
     return found

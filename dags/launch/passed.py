@@ -7,12 +7,15 @@ import re
 from collections.abc import Mapping
 
 SETTINGS = frozenset({"HISTORY", "LOG", "SOURCE", "STORE", "STORE_TIMEOUT", "TZ"})
-# Which steps get a setting that not every step uses; ingest hashes identifiers where the source is the journal.
+# Which steps get a setting that not every step uses; ingest hashes identifiers where the source is the journal, and
+# validate those of a table that it compares with the journal.
 ONLY = {
-    "JOURNAL_KEY": frozenset({"collect", "ingest", "score"}),
+    "JOURNAL_KEY": frozenset({"collect", "ingest", "score", "validate"}),
     "SIGNING_KEY": frozenset({"evaluate", "register", "train"}),
     "VERIFY_KEYS": frozenset({"evaluate", "monitor", "register", "score", "train"}),
 }
+# Which of them can do without: their pods start where the Secret is missing.
+OPTIONAL = {"JOURNAL_KEY": frozenset({"ingest", "validate"})}
 PROXIES = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})  # in either case
 PREFIXES = ("AWS_", "MLFLOW_", "OMP_", "OPENBLAS_", "POLARS_", "ROUNDS_")
 HERE = frozenset({"HOME", "JOURNAL_FOLDER", "LANG", "PATH", "TMPDIR"})  # of use on the worker's own machine alone
@@ -47,6 +50,11 @@ def here(environ: Mapping[str, str], step: str) -> dict[str, str]:
 def uses(step: str, setting: str) -> bool:
     """Whether a step uses a setting of `ONLY`."""
     return step in ONLY[setting]
+
+
+def can_do_without(step: str, setting: str) -> bool:
+    """Whether a step that uses a setting runs without it too."""
+    return step in OPTIONAL.get(setting, ())
 
 
 def image(step: str) -> str:

@@ -52,7 +52,7 @@ def _renamed(raw: pl.LazyFrame, asked: Questions) -> tuple[Questions, pl.LazyFra
 def _whole(good: pl.DataFrame, asked: Questions) -> dict[str, Opinion]:
     theirs = expectations.of_whole(good, asked)
     seen = profile(good.lazy(), asked.columns, asked.outcome.column)
-    for verdict in whole.judge(asked.whole, seen, None, None):
+    for verdict in whole.judge(asked.whole, seen, None, ()):
         if verdict.check.id in theirs:
             compare(verdict.check.id, int(not verdict.holds), theirs[verdict.check.id], counted=False)
     return theirs

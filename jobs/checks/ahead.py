@@ -35,18 +35,30 @@ def leave_out(raw: pl.LazyFrame, asked: Questions, happens: str, folder: Path) -
 
     A row lies ahead if its outcome is empty and it happens on or after the last day of which outcomes are known.
     """
-    outcome = asked.outcome.column
-    text = tidy(pl.col(asked.names[outcome]), asked.columns[outcome], asked.outcome)
-    event = asked.columns[happens]
-    day = value(tidy(pl.col(asked.names[happens]), event), event).cast(pl.Date)
-    days = raw.filter(text.is_not_null()).select(day.to_physical().quantile(KNOWN, "lower"))
-    last = days.collect(engine="streaming").item()
+    last = last_known_day(raw, asked, happens)
     if last is None:
         return raw, Ahead()
-    is_ahead = (text.is_null() & (day.to_physical() >= int(last))).fill_null(False)
+    is_ahead = (_outcome(asked).is_null() & (_day(asked, happens) >= last)).fill_null(False)
     rows = raw.select(is_ahead.sum()).collect(engine="streaming").item()
     if not rows:
         return raw, Ahead()
     sink(raw.with_row_index(ROW, offset=1).filter(~is_ahead), folder / "present.parquet")
-    since = datetime.date(1970, 1, 1) + datetime.timedelta(days=int(last))
-    return pl.scan_parquet(folder / "present.parquet", glob=False), Ahead(rows, since)
+    return pl.scan_parquet(folder / "present.parquet", glob=False), Ahead(rows, last)
+
+
+def last_known_day(raw: pl.LazyFrame, asked: Questions, happens: str) -> datetime.date | None:
+    """The last day of which outcomes are known; None where no row has both."""
+    days = raw.filter(_outcome(asked).is_not_null()).select(_day(asked, happens).to_physical().quantile(KNOWN, "lower"))
+    last = days.collect(engine="streaming").item()
+    return None if last is None else datetime.date(1970, 1, 1) + datetime.timedelta(days=int(last))
+
+
+def _outcome(asked: Questions) -> pl.Expr:
+    """The text of the outcome, null where there is none."""
+    name = asked.outcome.column
+    return tidy(pl.col(asked.names[name]), asked.columns[name], asked.outcome)
+
+
+def _day(asked: Questions, happens: str) -> pl.Expr:
+    event = asked.columns[happens]
+    return value(tidy(pl.col(asked.names[happens]), event), event).cast(pl.Date)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -27,6 +27,7 @@ class Checked:
     agreement: Agreement | None
     first_rows: Mapping[str, list[int]]
     ahead: Ahead
+    unread: Sequence[str] = ()  # what could not be compared
 
 
 def refusals(checked: Checked, asked: Questions, limits: Quarantine) -> list[str]:
@@ -65,6 +66,7 @@ def warnings(header: Header, checked: Checked, limits: Quarantine) -> list[str]:
     found = [one.sentence for one in checked.verdicts if one.holds is False and one.check.action == "warn"]
     if 0 < checked.counts.outcomes.apart <= limits.bias_at_most:
         found.append(f"{checked.counts.outcomes.sentence}: see which rule takes them")
+    found += checked.unread
     return [_unknown(header.extra), *found] if header.extra else found
 
 

@@ -1,7 +1,7 @@
-"""Columns that were changed after the fact: the rows that this table and the last good one share, cell by cell.
+"""Columns that were changed after the fact: the rows of this table, cell by cell, and what was said of them before.
 
 `known` says from which moment on a column holds. All moments of a row have passed once its outcome is known: from then
-on its cells may not change.
+on its cells may not change. So they are compared with the last good table, and with what the service was sent.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from rounds.knobs import Column
 FEW = 5  # changed rows, below which nothing is said of how they go with the outcome
 CHANCE = 0.001  # of a difference in outcomes as large as this, over all columns together
 BEFORE = ":before"
+EARLIER = "earlier"  # the rows of the last good table
+PREDICTED = "predicted"  # the rows as they were sent to the service
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Restatement:
     changed_rate: float = 0.0
     other_rate: float = 0.0
     chance: float = 1.0
+    source: str = EARLIER
 
     @property
     def share(self) -> float:
@@ -41,30 +44,51 @@ class Restatement:
 
     @property
     def sentence(self) -> str:
-        text = f"{self.column} changed in {self.changed:,} of {self.rows:,} earlier rows ({self.share:.2%})"
+        text = f"{self.column} changed in {self.changed:,} of {self.rows:,} {self.source} rows ({self.share:.2%})"
         if not self.with_outcome:
             return text
         return f"{text}; the outcome is true in {self.changed_rate:.1%} of them, in {self.other_rate:.1%} of the rest"
 
 
-def restatements(
-    before: pl.LazyFrame, now: pl.LazyFrame, columns: Mapping[str, Column], key: Sequence[str], outcome: str
-) -> list[Restatement]:
-    """Every column that says something else in a row of both tables; `key` names a row."""
-    compared = [name for name, column in columns.items() if name not in key and column.known != "afterwards"]
-    shared = _once(before.filter(pl.col(outcome).is_not_null()), key).join(_once(now, key), on=key, suffix=BEFORE)
+@dataclass(frozen=True)
+class Comparison:
+    """What came of one comparison: `impossible` says why there was none, `trouble` what could not be read for it."""
+
+    source: str
+    rows: int = 0
+    restatements: Sequence[Restatement] = ()
+    impossible: str = ""
+    trouble: str = ""
+
+
+def comparable(columns: Mapping[str, Column], key: Sequence[str]) -> list[str]:
+    """The columns that may not change."""
+    return [name for name, column in columns.items() if name not in key and column.known != "afterwards"]
+
+
+def compare_rows(
+    before: pl.LazyFrame, now: pl.LazyFrame, columns: Sequence[str], key: Sequence[str], outcome: str, source: str
+) -> Comparison:
+    """Every column that says something else in a row of both tables; `key` names a row, `now` has the outcomes.
+
+    In a table a missing value is a value. What the service was not sent is none, and no change.
+    """
+    shared = _once(before, key).join(_once(now, key), on=key, suffix=BEFORE)
     missed = pl.col(outcome).cast(pl.Boolean)
-    sums = [pl.len().alias("rows"), missed.sum().alias("positive")]
-    for name in compared:
-        differs = pl.col(name).ne_missing(pl.col(name + BEFORE))
-        sums += [differs.sum().alias(name), (differs & missed).sum().alias(name + BEFORE)]
+    sums = [pl.len().alias(":rows")]
+    for name in columns:
+        seen = pl.col(name if source == PREDICTED else outcome).is_not_null()
+        differs = seen & pl.col(name).ne_missing(pl.col(name + BEFORE))
+        sums.append(pl.struct(_tallies(seen, differs, missed)).alias(name))
     counts = shared.select(sums).collect(engine="streaming").row(0, named=True)
-    rows, positive = counts["rows"], counts["positive"]
-    return [
-        _restatement(name, rows, positive, counts[name], counts[name + BEFORE], len(compared))
-        for name in compared
-        if counts[name]
-    ]
+    changed = (_restatement(name, source, len(columns), **counts[name]) for name in columns if counts[name]["changed"])
+    rows = counts[":rows"]
+    return Comparison(source, rows, tuple(changed), "" if rows else "no row is in both")
+
+
+def _tallies(seen: pl.Expr, differs: pl.Expr, missed: pl.Expr) -> list[pl.Expr]:
+    masks = {"rows": seen, "positive": seen & missed, "changed": differs, "hits": differs & missed}
+    return [mask.sum().alias(name) for name, mask in masks.items()]
 
 
 def _once(table: pl.LazyFrame, key: Sequence[str]) -> pl.LazyFrame:
@@ -72,11 +96,14 @@ def _once(table: pl.LazyFrame, key: Sequence[str]) -> pl.LazyFrame:
     return table.filter(pl.len().over(key) == 1)
 
 
-def _restatement(column: str, rows: int, positive: int, changed: int, hits: int, columns: int) -> Restatement:
+def _restatement(
+    column: str, source: str, columns: int, *, rows: int, positive: int, changed: int, hits: int
+) -> Restatement:
     others = rows - changed
     rates = (hits / changed, (positive - hits) / others if others else 0.0)
     chance = min(1.0, columns * by_chance(rows, positive, changed, hits))
-    return Restatement(column, rows, changed, *(float(round(each, 6)) for each in (*rates, chance)))
+    figures = (float(round(each, 6)) for each in (*rates, chance))
+    return Restatement(column, rows, changed, *figures, source=source)
 
 
 def by_chance(rows: int, positive: int, drawn: int, hits: int) -> float:

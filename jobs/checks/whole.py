@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.checks.profile import Finding, Profile, compare
-from jobs.checks.restated import Restatement
+from jobs.checks.restated import EARLIER, PREDICTED, Comparison
 from rounds.rules import Check
 
 
@@ -25,17 +25,17 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Earlier:
-    """How the table differs from the last good one; None where there is nothing to compare with."""
+    """How the table differs from the last good one, None where there is none; and the comparisons of its rows."""
 
     findings: Sequence[Finding] | None
-    restatements: Sequence[Restatement] | None
+    comparisons: Sequence[Comparison]
 
 
 def judge(
-    checks: Sequence[Check], profile: Profile, last: Profile | None, restatements: Sequence[Restatement] | None
+    checks: Sequence[Check], profile: Profile, last: Profile | None, comparisons: Sequence[Comparison]
 ) -> list[Verdict]:
     """A verdict on each rule of the whole table."""
-    earlier = Earlier(None if last is None else compare(profile, last), restatements)
+    earlier = Earlier(None if last is None else compare(profile, last), comparisons)
     return [Verdict(check, *JUDGES[check.kind](check, profile, earlier)) for check in checks]
 
 
@@ -80,10 +80,21 @@ def _against_last(kinds: set[str]) -> Callable[[Check, Profile, Earlier], Found]
 
 def _restated(check: Check, _: Profile, earlier: Earlier) -> Found:
     """A change that goes with the outcome is one too many, however few rows it is in."""
-    if earlier.restatements is None:
-        return "there is no table of a last good run to compare with", None
-    wrong = [each for each in earlier.restatements if each.with_outcome or not _inside(each.share, check)]
-    return "; ".join(each.sentence for each in wrong) or "no column was changed", not wrong
+    possible = [each for each in earlier.comparisons if not each.impossible]
+    changes = [change for each in possible for change in each.restatements]
+    wrong = [each for each in changes if each.with_outcome or not _inside(each.share, check)]
+    sentences = [each.sentence for each in wrong or changes]
+    if possible and not changes:
+        sentences = [
+            f"no column was changed in {' and '.join(f'{each.rows:,} {each.source}' for each in possible)} rows"
+        ]
+    for each in earlier.comparisons:
+        if each.impossible:
+            sentences.append(f"not compared with {SOURCES[each.source]}: {each.impossible}")
+    return "; ".join(sentences), not wrong if possible else None
+
+
+SOURCES = {EARLIER: "the last good run", PREDICTED: "the journal"}
 
 
 JUDGES: Mapping[str, Callable[[Check, Profile, Earlier], Found]] = {

@@ -90,21 +90,23 @@ class Journaled:
             return {}
         return {"who": pl.String()} if own == self.who else {"input": pl.Struct({own: pl.String()})}
 
-    def typed(self, part: pl.DataFrame, windows: Windows) -> pl.DataFrame:
-        """The predictions of a part whose `at` are moments."""
+    @property
+    def values(self) -> dict[str, pl.Expr]:
+        """What was asked with, typed; identifiers are hashes."""
         hashed = {*hidden(self.columns, self.who)}
         texts = pl.col("input").struct
-        values = {
-            INPUT + name: texts.field(name)
-            if name in hashed
-            else value(tidy(texts.field(name), column), column).alias(INPUT + name)
+        return {
+            INPUT + name: texts.field(name) if name in hashed else value(tidy(texts.field(name), column), column)
             for name, column in self.asked.items()
         }
+
+    def typed(self, part: pl.DataFrame, windows: Windows) -> pl.DataFrame:
+        """The predictions of a part whose `at` are moments."""
         return part.select(
             *("id", "at", windows.number().alias("window"), "model", "version", "bundle", "who"),
             self.appointment.alias("appointment"),
             *("score", "band", "history", "features"),
-            **values,
+            **self.values,
         )
 
 

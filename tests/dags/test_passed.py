@@ -21,7 +21,8 @@ import json, sys
 from launch import kubernetes, needs
 def names(step):
     found = kubernetes._sources(step, needs.cluster())
-    return sorted((one.secret_ref or one.config_map_ref).name for one in found)
+    refs = [one.secret_ref or one.config_map_ref for one in found]
+    return sorted(ref.name + ("?" if ref.optional else "") for ref in refs)
 print(json.dumps({step: names(step) for step in sys.argv[1:]}))
 """
 
@@ -38,6 +39,7 @@ def test_the_folder_of_the_journal_is_of_use_on_this_machine_alone() -> None:
 
 WANTED = {
     "ingest": {"JOURNAL_KEY"},
+    "validate": {"JOURNAL_KEY"},
     "tune": set(),
     "train": {"SIGNING_KEY", "VERIFY_KEYS"},
     "evaluate": {"SIGNING_KEY", "VERIFY_KEYS"},
@@ -95,6 +97,7 @@ def test_a_pod_gets_the_secrets_that_its_step_uses() -> None:
     made = subprocess.run(command, cwd=environment.ROOT / "dags", capture_output=True, text=True, check=True)
     names = {"SIGNING_KEY": "rounds-signing", "JOURNAL_KEY": "rounds-journal", "VERIFY_KEYS": "rounds-verify"}
     wanted = {step: sorted(["rounds-step", *(names[key] for key in keys)]) for step, keys in WANTED.items()}
+    wanted |= {step: ["rounds-journal?", "rounds-step"] for step in ("ingest", "validate")}  # they can do without
     assert json.loads(made.stdout.splitlines()[-1]) == wanted
 
 

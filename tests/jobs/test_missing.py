@@ -11,7 +11,7 @@ import pytest
 
 import problems
 from jobs.checks.profile import compare, profile
-from jobs.validate import Knobs, examine
+from jobs.validate import Evidence, Knobs, examine
 from rounds.definition import Definition, Sections
 from rounds.errors import Refused
 from rounds.files import Writer
@@ -43,19 +43,19 @@ def spoilt() -> pl.DataFrame:
 
 def test_a_refusal_names_the_key(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"'missing: keep' in columns\.sex and columns\.age"):
-        examine(spoilt().lazy(), "noshow", knobs(), None, Writer(tmp_path))
+        examine(spoilt().lazy(), "noshow", knobs(), Evidence(), Writer(tmp_path))
 
 
 def test_a_refusal_offers_no_key_for_what_no_row_can_lack(tmp_path: Path) -> None:
     table = cells("PatientId", *[None] * EMPTY)(sound())
     with pytest.raises(Refused) as refused:
-        examine(table.lazy(), "noshow", knobs(), None, Writer(tmp_path))
+        examine(table.lazy(), "noshow", knobs(), Evidence(), Writer(tmp_path))
     assert "missing: keep" not in str(refused.value)
 
 
 def test_rows_without_a_value_are_kept_where_that_is_set(tmp_path: Path) -> None:
     """Both evaluations of the rules agree on it, or `examine` would refuse."""
-    facts = examine(spoilt().lazy(), "noshow", knobs(age="", sex=""), None, Writer(tmp_path))
+    facts = examine(spoilt().lazy(), "noshow", knobs(age="", sex=""), Evidence(), Writer(tmp_path))
     assert (facts["good"], facts["broken"]) == (ROWS, {})
     typed = pl.read_parquet(tmp_path / "out" / "table.parquet")
     assert typed.get_column("age").null_count() == EMPTY
@@ -63,7 +63,7 @@ def test_rows_without_a_value_are_kept_where_that_is_set(tmp_path: Path) -> None
 
 
 def test_a_missing_value_is_the_same_number_in_a_table_and_in_a_request(tmp_path: Path) -> None:
-    examine(spoilt().lazy(), "noshow", knobs(age="", sex=""), None, Writer(tmp_path))
+    examine(spoilt().lazy(), "noshow", knobs(age="", sex=""), Evidence(), Writer(tmp_path))
     typed = pl.read_parquet(tmp_path / "out" / "table.parquet")
     of = problems.problem("noshow")
     sections = Sections(knobs(age="", sex="").columns, of.who, of.when, of.outcome, of.features)

@@ -16,7 +16,7 @@ import problems
 from jobs.checks import rows
 from jobs.checks.header import match
 from jobs.checks.questions import questions
-from jobs.validate import Knobs, Last, examine
+from jobs.validate import Evidence, Knobs, Last, examine
 from problems.noshow.simulate import simulate
 from rounds.errors import Refused
 from rounds.files import Writer
@@ -39,7 +39,7 @@ def validated(
     table: pl.DataFrame, folder: Path, wanted: Knobs | None = None, last: Last | None = None
 ) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
-    return examine(table.lazy(), "noshow", wanted or knobs(), last, Writer(folder))
+    return examine(table.lazy(), "noshow", wanted or knobs(), Evidence(last), Writer(folder))
 
 
 def left(folder: Path) -> Last:
