@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -113,21 +113,19 @@ def compared_with(read: Reader, knobs: Knobs) -> tuple[Facts, Evidence]:
     before = places.read(read.store, same)
     recorded = before.circumstances.read.also if before else None
     facts, last = last_good(read, sort, recorded)
-    if not knobs.checks.journal_days:
-        return facts, Evidence(last, Sent("journal_days is 0"))
-    journal, rows_sent = sent.choose(read, partial(days_of_journal, read, knobs), (recorded or {}).get("journal"))
+    days, last_day = knobs.checks.journal_days, partial(last_day_of, read, knobs)
+    journal, rows_sent = sent.choose(read, days, last_day, (recorded or {}).get("journal"))
     return {**facts, **journal}, Evidence(last, rows_sent)
 
 
-def days_of_journal(read: Reader, knobs: Knobs) -> tuple[date, date] | None:
-    """The last days of the table; None where it has none that can be read."""
+def last_day_of(read: Reader, knobs: Knobs) -> date | None:
+    """The last day of which the table has outcomes; None where none can be read."""
     raw = read.table("ingest")
     header = match(raw.collect_schema().names(), knobs.columns)
     if header.faults:
         return None
     asked = questions(knobs.columns, knobs.outcome, knobs.checks, header.names)
-    last = last_known_day(raw, asked, knobs.when.happens)
-    return None if last is None else (last - timedelta(days=knobs.checks.journal_days - 1), last)
+    return last_known_day(raw, asked, knobs.when.happens)
 
 
 def last_good(read: Reader, sort: str, recorded: Facts | None) -> tuple[Facts, Last | None]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from itertools import groupby
 from pathlib import Path
+from typing import TypeGuard
 
 import polars as pl
 
@@ -44,14 +45,16 @@ class Sent:
     first: date = date.min
 
 
-def choose(read: Reader, reach: Callable[[], tuple[date, date] | None], recorded: object) -> tuple[Facts, Sent]:
+def choose(read: Reader, days: int, last_day: Callable[[], date | None], recorded: object) -> tuple[Facts, Sent]:
     """What decides the comparison, and what to compare with.
 
-    `recorded` is what an earlier run on this very table had; `reach` answers first and last day otherwise.
+    `recorded` is what an earlier run on this very table had; `last_day` reads the table for its last day otherwise.
     """
+    if not days:
+        return {}, Sent("journal_days is 0")
     if read.facts("ingest")["source"] == "journal":
         return {}, Sent(OWN_ROWS)
-    listed = recorded if isinstance(recorded, dict) else _listed(read, reach)
+    listed = recorded if _is_listed(recorded, days) else _listed(read, days, last_day)
     parts = tuple(_parts(Ledger(read.store, read.problem, b""), listed))
     if not parts:
         return {"journal": listed}, Sent()
@@ -66,16 +69,22 @@ def choose(read: Reader, reach: Callable[[], tuple[date, date] | None], recorded
     return {"journal": {**listed, "parts": manifest.digest(parts)}}, Sent("", ledger, parts, first)
 
 
-def _listed(read: Reader, reach: Callable[[], tuple[date, date] | None]) -> Facts:
+def _is_listed(recorded: object, days: int) -> TypeGuard[Facts]:
+    """Whether parts of so many days are on record, or that there were none; it was impossible otherwise."""
+    return isinstance(recorded, dict) and recorded.get("days", days) == days
+
+
+def _listed(read: Reader, days: int, last_day: Callable[[], date | None]) -> Facts:
     """First and last day, and the number of the last part of each instance; empty where there is no journal."""
-    days = reach() if read.store.folders(f"{read.problem}/.{LEDGER}") else None
-    if days is None:
+    last = last_day() if read.store.folders(f"{read.problem}/.{LEDGER}") else None
+    if last is None:
         return {}
-    last: dict[str, int] = {}
-    for path in Ledger(read.store, read.problem, b"").between(*days):
+    first, numbers = last - timedelta(days=days - 1), dict[str, int]()
+    for path in Ledger(read.store, read.problem, b"").between(first, last):
         if place := located(path):
-            last[place.instance] = max(place.number, last.get(place.instance, 0))
-    return {"first": days[0].isoformat(), "last": days[1].isoformat(), "instances": dict(sorted(last.items()))}
+            numbers[place.instance] = max(place.number, numbers.get(place.instance, 0))
+    instances = dict(sorted(numbers.items()))
+    return {"days": days, "first": first.isoformat(), "last": last.isoformat(), "instances": instances}
 
 
 def _parts(ledger: Ledger, listed: Facts) -> Iterator[str]:
