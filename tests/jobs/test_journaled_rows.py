@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ SENT = "SMS_received"
 RULE = "{id: restated, table: restated, at_most: 0.01}"
 DAYS = sound()[DAY].str.slice(0, 10).str.to_date()
 LAST = max(DAYS)
-NEAR = DAYS.filter(DAYS > LAST - datetime.timedelta(days=JOURNAL_DAYS)).len()  # rows whose predictions are read
+NEAR = sum((LAST - day).days < JOURNAL_DAYS for day in DAYS)  # rows whose predictions are read
 FIRST = "not compared with the last good run: there is no table of a last good run"
 HONEST = f"no column was changed in {NEAR} predicted rows; {FIRST}"
 
