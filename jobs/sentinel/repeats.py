@@ -1,8 +1,9 @@
 """Repeats: test rows that stood among the earlier ones before, under another id, another day or another patient.
 
-Real rows coincide too, so what counts is how many more repeat an earlier row than chance explains. Where the booking
-has a time of day, chance is what coincides some minutes off: a copy keeps its time, a coincidence does not care. Where
-it has none, the days between booking and event are dealt out anew among the test rows.
+Real rows coincide too, so what counts is how many more repeat an earlier row than chance explains. Chance is measured
+by the times of day of the bookings, in two ways: the matches some minutes off, for a copy keeps its time, and the
+matches after the times are dealt out anew among the test rows, for a clinic may round them to the hour. The larger
+counts. Without a time of day, the days between booking and event are dealt out.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Repeats:
     """Test rows that repeat an earlier one, the number that chance explains, and how far that number may be trusted.
 
     `slack` is 1 where chance was seen at the same table's other minutes. It is 2 where it was dealt out: rows of one
-    sort of patient are alike in their days too.
+    sort of patient are alike in their hours and days too.
     """
 
     rows: int
@@ -85,12 +86,11 @@ def _count(earlier: pl.DataFrame, test: pl.DataFrame, clock: bool) -> Repeats:
         last = np.searchsorted(seen, place + near, side="right")
         return int((last > first).sum())
 
-    if clock:
-        chance = [matches(numbers + shift) for shift in OFF]
-    else:
-        generator = np.random.Generator(np.random.PCG64(SEED))
-        chance = [matches(generator.permutation(numbers)) for _ in range(DEALS)]
-    return Repeats(matches(numbers), sum(chance) / len(chance), 1 if clock else 2)
+    generator = np.random.Generator(np.random.PCG64(SEED))
+    dealt = sum(matches(generator.permutation(numbers)) for _ in range(DEALS)) / DEALS
+    off = sum(matches(numbers + shift) for shift in OFF) / len(OFF) if clock else 0.0
+    rows = matches(numbers)
+    return Repeats(rows, off, 1) if off > dealt else Repeats(rows, dealt, 2)
 
 
 def _groups(looks: pl.DataFrame) -> Integers:

@@ -66,6 +66,15 @@ def test_an_honest_table_has_none(typed: pl.DataFrame) -> None:
     assert not is_told(count(typed))
 
 
+@pytest.mark.parametrize("rounding", ["30m", "1h", "1d"])
+def test_an_honest_table_whose_times_are_rounded_is_not_refused(rounding: str, typed: pl.DataFrame) -> None:
+    """Particulars that many rows share, booked at full hours: a time of day is then no mark of a copy."""
+    bare = typed.drop("patient_id", "neighbourhood").with_columns(BOOKED.dt.truncate(rounding))
+    found, rows = count(bare)
+    assert found["any patient"].rows > BOUND * rows
+    assert not is_told((found, rows))
+
+
 @pytest.mark.parametrize("how", COPIES)
 def test_copies_are_counted(how: str, typed: pl.DataFrame) -> None:
     found, rows = count(copied(typed, 0.15, **COPIES[how]))
