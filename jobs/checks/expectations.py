@@ -61,6 +61,8 @@ def of_whole(good: pl.DataFrame, asked: Questions) -> dict[str, Opinion]:
 
 
 def _varies(asset: Any, column: pl.Series) -> bool:
+    if 0 < column.null_count() < len(column):  # it counts values alone, and a missing one differs from the others
+        return True
     wanted = _expect("ColumnUniqueValueCountToBeBetween", column="value", min_value=2)
     return _ask(asset, pd.DataFrame({"value": _series(column)}), {column.name: wanted})[column.name].holds
 

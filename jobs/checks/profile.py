@@ -37,7 +37,7 @@ class Finding:
 def profile(table: pl.LazyFrame, columns: Mapping[str, Column], outcome: str) -> Profile:
     """Counts per category and per bin of each column; whatever is rarer than ten rows is lumped."""
     names = list(columns)
-    ranges = [pl.col(name).min().eq_missing(pl.col(name).max()).alias(name) for name in names]
+    ranges = [_is_constant(pl.col(name)).alias(name) for name in names]
     constant = table.select(ranges).collect(engine="streaming").row(0, named=True)
     total = table.select(pl.len(), pl.col(outcome).sum().alias("missed")).collect(engine="streaming")
     rows, positive = total.row(0)
@@ -49,6 +49,12 @@ def profile(table: pl.LazyFrame, columns: Mapping[str, Column], outcome: str) ->
             for name, column in columns.items()
         },
     }
+
+
+def _is_constant(cells: pl.Expr) -> pl.Expr:
+    """One value in every row, or none in any; a value in some rows alone tells these from the rest."""
+    missing = cells.null_count()
+    return (missing == pl.len()) | ((missing == 0) & (cells.min() == cells.max()))
 
 
 def _counts(table: pl.LazyFrame, name: str, column: Column, rows: int) -> Profile:

@@ -53,6 +53,12 @@ def test_a_refusal_offers_no_key_for_what_no_row_can_lack(tmp_path: Path) -> Non
     assert "missing: keep" not in str(refused.value)
 
 
+def test_a_flag_that_is_set_or_missing_is_not_constant(tmp_path: Path) -> None:
+    table = cells("Handcap", *["1", None] * (ROWS // 2))(sound())
+    facts = examine(table.lazy(), "noshow", knobs(handicap=""), None, Writer(tmp_path))
+    assert (facts["good"], facts["broken"]) == (ROWS, {})
+
+
 def test_rows_without_a_value_are_kept_where_that_is_set(tmp_path: Path) -> None:
     """Both evaluations of the rules agree on it, or `examine` would refuse."""
     facts = examine(spoilt().lazy(), "noshow", knobs(age="", sex=""), Evidence(), Writer(tmp_path))
