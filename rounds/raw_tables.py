@@ -49,16 +49,14 @@ def _as_texts(raw: Any) -> pl.DataFrame:
         raw = raw.collect()
     elif not isinstance(raw, pl.DataFrame):
         raise TypeError(f"a raw table is a DataFrame of pandas or polars; this is a {type(raw).__name__}")
-    zoned = pl.selectors.datetime(time_zone="*").dt.convert_time_zone("UTC").dt.replace_time_zone(None)
-    texts: pl.DataFrame = raw.with_columns(zoned).select(pl.all().cast(pl.String))
+    texts: pl.DataFrame = raw.select(pl.all().cast(pl.String))
     return texts
 
 
 def _series(column: Any) -> pl.Series:
-    """A column of pandas; numbers and times as they are, everything else as text."""
-    if getattr(column.dtype, "tz", None) is not None:
-        column = column.dt.tz_convert("UTC").dt.tz_localize(None)
-    if getattr(column.dtype, "kind", "O") in "iufbM" and hasattr(column.dtype, "itemsize") and not column.isna().any():
+    """A column of pandas: numbers and plain times as they are, all else as text; times of a zone keep their offset."""
+    plain = getattr(column.dtype, "kind", "O") in "iufbM" and hasattr(column.dtype, "itemsize")
+    if plain and getattr(column.dtype, "tz", None) is None and not column.isna().any():
         return pl.Series(column.to_numpy())
     missing = column.isna()
     return pl.Series([None if gone else str(cell) for cell, gone in zip(column, missing, strict=True)], dtype=pl.String)

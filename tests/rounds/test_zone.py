@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import pandas as pd
 import polars as pl
 import pytest
 from pydantic import ValidationError
 
 import problems
 from jobs.validate import Knobs
+from rounds import raw_tables
 from rounds.decoding import tidy, value
 from rounds.definition import _converter
 from rounds.knobs import Column
@@ -42,6 +45,16 @@ def test_a_table_and_a_request_are_read_by_the_same_clock(text: str) -> None:
     assert read == wanted
     number = _converter("scheduled_day", column(zone=ZONE))(datetime.datetime.fromisoformat(text))
     assert number == (wanted - EPOCH) // datetime.timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("of", [ZONE, "UTC", "Asia/Tokyo"])
+@pytest.mark.parametrize("library", ["polars", "pandas"])
+def test_a_notebook_reads_times_of_a_zone_by_the_same_clock(library: str, of: str) -> None:
+    moment = datetime.datetime(2026, 3, 13, 2, 30, tzinfo=ZoneInfo("UTC")).astimezone(ZoneInfo(of))
+    frames = {"polars": pl.DataFrame, "pandas": pd.DataFrame}
+    texts = raw_tables._as_texts(frames[library]({"ScheduledDay": [moment]}))
+    read = texts.select(value(tidy(pl.col("ScheduledDay"), column(zone=ZONE)), column(zone=ZONE))).item()
+    assert read == datetime.datetime(2026, 3, 12, 23, 30)
 
 
 def test_without_a_zone_the_clock_is_utc() -> None:
