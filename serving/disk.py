@@ -14,7 +14,7 @@ PLACES = {
 }
 STORES = {"file": "a folder, as durable as its disk", "s3": "a bucket"}
 SIGNS = (Path("/.dockerenv"), Path("/run/.containerenv"))
-LAYERED = {"overlay", "aufs", "fuse-overlayfs", "vfs"}  # what a container's root is; a disk is none of these
+LAYERED = {"overlay", "aufs", "fuse.fuse-overlayfs"}  # what a container's root is; a disk is none of these
 MOUNTS = Path("/proc/self/mounts")
 
 

@@ -16,10 +16,16 @@ def test_on_a_machine_it_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert disk.place(tmp_path, {}) == "folder"
 
 
-def test_in_a_container_a_mount_makes_the_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+ROOTS = {"Docker": "overlay / overlay rw 0 0", "rootless Podman": "fuse-overlayfs / fuse.fuse-overlayfs rw 0 0"}
+
+
+@pytest.mark.parametrize("engine", ROOTS)
+def test_in_a_container_a_mount_makes_the_difference(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mounted = next(path for path in (Path("/dev/shm"), Path("/dev")) if path.is_mount())
     monkeypatch.setattr(disk, "SIGNS", (tmp_path,))
-    monkeypatch.setattr(disk, "MOUNTS", mounts(tmp_path, "overlay / overlay rw 0 0"))
+    monkeypatch.setattr(disk, "MOUNTS", mounts(tmp_path, ROOTS[engine]))
     assert disk.place(mounted / "not" / "there", {}) == "volume"
     assert disk.place(Path("/not/there"), {}) == "container"
     assert read({"JOURNAL_FOLDER": "/not/there"}).journal_place == "container"
