@@ -163,7 +163,7 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     raw, known = land(read, knobs)
     rows = incoming.read(raw, by.sections, knobs.checks, by.keys)
     answered, found = answer(rows.good, by)
-    calls = call_list(answered, found, by, last_calls(read, by.sections))
+    calls = call_list(answered, found, by, last_calls(read, by.sections, knobs.csv))
     shown = whole(calls, rows.bad, by.keys)
     write.table(shown, "list.parquet")
     harmless(shown).write_csv(write.path("list.csv"))

@@ -12,17 +12,17 @@ from rounds.definition import Sections
 from rounds.errors import Refused
 from rounds.files import Reader
 from rounds.knobs import Column
-from rounds.sourced import File, parse_source
+from rounds.sourced import Csv, File, parse_source, with_separator
 
 CALLED = "called"
 
 
-def last_calls(read: Reader, sections: Sections) -> dict[str, date]:
+def last_calls(read: Reader, sections: Sections, csv: Csv) -> dict[str, date]:
     """By patient, the last day on which one was called; none where nobody gave a list."""
     typed = read.options["calls"]
     if not typed:
         return {}
-    source = parse_source(typed, File(kind="file", path=typed))
+    source = with_separator(parse_source(typed, File(kind="file", path=typed)), csv)
     target = read.scratch / "calls.parquet"
     SOURCES[source.kind].land(source, read, target)
     raw = pl.scan_parquet(target, glob=False)
