@@ -60,9 +60,19 @@ def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, Chosen]:
     return {"source": {"kind": source.kind, **known}}, Chosen(source, known, note)
 
 
+def remember(read: Reader) -> None:
+    """Remember a source that was given, once its table has come in; say what a run without one reads."""
+    note = read.also.note
+    if read.options["source"] or settings().source:
+        note = usual_source.remember(read.store, read.problem, read.also.source)
+    if note:
+        log.say(note)
+
+
 @step(
     knobs=Knobs,
     also=fingerprint,
+    after=remember,
     options={
         "source": "a path, https://...#sha256=..., s3://..., a .dvc pointer, journal:DAY; "
         "else SOURCE=, what is remembered, problem.yaml"
@@ -79,11 +89,6 @@ def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     landed = pl.scan_parquet(target, glob=False)
     rows = landed.select(pl.len()).collect().item()
     write.json(origin.FILE, {"origin": origin.of_source(source)})
-    note = read.also.note
-    if read.options["source"] or settings().source:
-        note = usual_source.remember(read.store, read.problem, given)
-    if note:
-        log.say(note)
     return {
         "source": source.kind,
         "origin": origin.of_source(source),

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 K = TypeVar("K", bound="DataclassInstance")
 Also = Callable[[Reader, K], tuple[Facts, Any]]
+After = Callable[[Reader], None]
 
 
 def step(
@@ -53,6 +54,7 @@ def step(
     mirror: bool = False,
     signs: bool = False,
     sorts: Callable[[Reader], tuple[str, ...]] = lambda _: (),
+    after: After = lambda _: None,
 ) -> Callable[[Callable[[Reader, Writer, K], Facts]], Step[K]]:
     """Make a step of `main(read, write, knobs)`.
 
@@ -62,8 +64,9 @@ def step(
     A step without `reuse` looks at the world every time; one with `mirror` shows in MLflow what it did; one that
     `signs` signs with SIGNING_KEY what it wrote.
     `sorts` returns names of groups, such as `simulated`: the index also finds the last good result of each group.
+    `after` is called once a good result is there, new or reused.
     """
-    return lambda main: Step(main, reads, knobs, modules, also, dict(options or {}), reuse, mirror, signs, sorts)
+    return lambda main: Step(main, reads, knobs, modules, also, dict(options or {}), reuse, mirror, signs, sorts, after)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ class Step(Generic[K]):
     mirror: bool
     signs: bool
     sorts: Callable[[Reader], tuple[str, ...]]
+    after: After
 
     @property
     def name(self) -> str:
@@ -141,12 +145,12 @@ class Step(Generic[K]):
                 {name: options.get(name, "") for name in self.options},
             )
             extra, value, refusal = self._look(read, knobs)
+            read = dataclasses.replace(read, also=value)
             ingredients = self._ingredients(described, inputs, extra)
             if self.reuse and not force and refusal is None:
                 done = places.finished(store, problem, run, self.name, ingredients.key(), self._is_sound(problem))
                 if done is not None:
                     return self._again(read, done, run, started)
-            read = dataclasses.replace(read, also=value)
             return self._work(read, knobs, ingredients, force, started, refusal)
 
     def _inputs(self, store: Store, problem: str, run: str) -> dict[str, Manifest]:
@@ -205,6 +209,7 @@ class Step(Generic[K]):
         )
         again = done.model_copy(update={"run": run, "circumstances": circumstances})
         places.publish(read.store, again, self.sorts(read))
+        self.after(read)
         log.say(reason)
         return NOT_ASKED if done.content.verdict == "skipped" else DONE
 
@@ -256,6 +261,7 @@ class Step(Generic[K]):
             self._show(read, ending)
         if ending is not None:
             raise ending
+        self.after(read)
         log.say(f"done in {circumstances.seconds:.1f} s; {log.in_words(facts)}")
         return DONE
 

@@ -123,6 +123,15 @@ def test_the_first_source_that_fits_is_remembered(ready: Checkout, table: Path, 
     assert ready.content("ingest", "h")["facts"]["origin"] == "simulated"
 
 
+def test_a_source_is_remembered_though_its_table_came_in_before(ready: Checkout, table: Path, warm: Warm) -> None:
+    assert warm.run(ready, "ingest", "b", f"--source={table}").well
+    rounds(ready, "source", "--forget")
+    assert "so its rows are simulated" in warm.run(ready, "ingest", "a").text  # the work of before, and said again
+    ended = warm.run(ready, "ingest", "c", f"--source={table}")
+    assert "same as run b" in ended.text, ended.text
+    assert rounds(ready, "source").startswith(f"noshow: {table}")
+
+
 def test_a_journal_goes_on_from_what_is_remembered(ready: Checkout, table: Path, warm: Warm) -> None:
     """A retrain asks for the journal alone, and must not mix invented patients into it."""
     rounds(ready, "source", str(table))
