@@ -140,7 +140,7 @@ def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shel
         "knobs": candidate.knobs.registry.model_dump(mode="json", exclude={"promotion", "surprise"}),
     }
     known = _tested(version)
-    if known.get("question") == question:
+    if known.get("question") == question and not known["cannot_tell"]:
         return known
     made = [earlier for each in shelf.versions.values() for earlier in _questions(_tested(each))]
     today = datetime.now(UTC).date()
@@ -191,9 +191,14 @@ def _spent(asked: Register, tests: int) -> str:
 
 
 def _questions(answer: Facts) -> list[dict[str, str]]:
-    """What a version was asked so far: asking again, with another champion or seed, counts as another use."""
+    """The tests of a version so far: another one, with another champion or seed, counts as another use.
+
+    Where nobody could tell, no test was made, and none is counted.
+    """
     if not answer:
         return []
+    if answer["cannot_tell"]:
+        return list(answer["earlier"])
     asked = {"slice": answer["question"]["slice"], "day": answer["day"]}
     return [*answer["earlier"], asked]
 

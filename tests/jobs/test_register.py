@@ -119,6 +119,11 @@ def test_more_tests_than_a_year_has_are_not_made(ready: Checkout, warm: Warm) ->
     facts = registered(ready, warm, "c")
     assert (facts["champion"], facts["test"]["passed"]) == (2, False)
     assert "test 2 within a year" in facts["test"]["cannot_tell"]
+    ready.change(KNOBS, "trees: 40, depth: 4", "trees: 50, depth: 4")
+    warm.flow(ready, "d")
+    facts = registered(ready, warm, "d")
+    assert "test 2 within a year" in facts["test"]["cannot_tell"]  # c was not tested, so it is not counted
+    assert registered(ready, warm, "d") == facts
 
 
 def test_a_challenger_that_does_not_pass_stays_one(ready: Checkout, warm: Warm) -> None:
