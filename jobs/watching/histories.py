@@ -18,7 +18,7 @@ from rounds.reference import counts, places
 from rounds.watched import Monitor
 
 LOST, THERE, UNSEEN, UNUSED = "lost", "there", "unseen", "unused"
-DAYS = (0, 17, 200, 400, 800)  # far enough apart for a weekday, a month, a season or a year to differ
+DAYS = range(0, 1461, 5)  # four years, in which each weekday, month and season comes up
 CHANCE = 1e-6  # that all patients of a window happen to have one value of a feature
 
 
