@@ -9,10 +9,10 @@ from typing import Any
 from jobs.report.style import STYLE
 
 
-def document(title: str, body: Iterable[str]) -> str:
-    """One self-contained page."""
+def document(title: str, body: Iterable[str], style: str = "") -> str:
+    """One self-contained page; `style` is what it needs beside the look of all reports."""
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{text(title)}</title>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}</style></head>\n<body><main>\n' + (
+    return f'<!doctype html>\n<html lang="en"><head>{head}<style>{STYLE}{style}</style></head>\n<body><main>\n' + (
         "\n".join(body) + "\n</main></body></html>\n"
     )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from jobs.report.style import STYLE, badge
+from jobs.report.markup import document
+from jobs.report.markup import section as _section
+from jobs.report.markup import table as _table
+from jobs.report.style import badge
 from jobs.watching import pictures
 
 Found = dict[str, Any]
@@ -37,13 +39,7 @@ def page(found: Found, shown: Found) -> str:
         _section("Called and not called", _calls(shown["calls"]), _CALLS),
         _section("Parts of the people", _slices(found["performance"]["slices"]), _SLICES),
     ]
-    meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-    head = f"{meta}<title>Watch: {escape(shown['title'])}</title><style>{STYLE}{MORE}</style>"
-    return (
-        f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><main>\n'
-        + "\n".join(body)
-        + "\n</main></body></html>\n"
-    )
+    return document(f"Watch: {shown['title']}", body, MORE)
 
 
 def verdict(found: Found) -> tuple[str, str]:
@@ -216,17 +212,6 @@ def _slices(slices: list[Found]) -> str:
 def _figure(title: str, svg: str, says: str, key: str = "") -> str:
     drawn = svg or '<p class="faint">Nothing to draw: too little was seen.</p>'
     return f"<figure><h3>{escape(title)}</h3>{key}{drawn}<figcaption>{escape(says)}</figcaption></figure>"
-
-
-def _section(title: str, content: str, says: str = "") -> str:
-    return f'<section><h2>{escape(title)}</h2><p class="lead">{escape(says)}</p>{content}</section>'
-
-
-def _table(heads: Iterable[str], rows: Iterable[str]) -> str:
-    top = "".join(f"<th>{escape(head)}</th>" for head in heads)
-    return (
-        f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>\n' + "\n".join(rows) + "</tbody></table></div>"
-    )
 
 
 def _number(figure: Found | None) -> str:
