@@ -57,10 +57,10 @@ watch: known-problem ## look at the champion, outside Airflow, and say whether t
 	@$(IN) monitor -- python -m jobs.monitor $(LOOK)
 	@$(IN) decide -- python -m jobs.decide $(LOOK) || { ended=$$?; test $$ended -eq 99 || exit $$ended; }
 
-publish: data ## publish the histories of a table for whoever predicts, outside Airflow: PROBLEM= SOURCE= RUN= FORCE=1
+publish: data ## publish the patients' histories of a table, outside Airflow: PROBLEM= SOURCE= RUN= FORCE=1
 	@$(IN) publish -- python -m jobs.publish $(STEP)
 
-score: known-problem ## make the list of whom to call, outside Airflow: PROBLEM= RUN= APPOINTMENTS= CALLS=
+score: known-problem ## make the list of patients to call, outside Airflow: PROBLEM= RUN= APPOINTMENTS= CALLS=
 	@$(IN) score -- python -m jobs.score --problem "$$PROBLEM" --run "$${RUN:-$$(date -u +%Y-%m-%d)}" \
 		--appointments "$$APPOINTMENTS" --calls "$$CALLS"
 

@@ -125,7 +125,7 @@ def spoken(event: Mapping[str, Any]) -> str:
 
 
 def is_refusal(event: Mapping[str, Any]) -> bool:
-    """Whether a task ended with its step's exit code 2; a task that is tried again says so of its last try alone."""
+    """Whether a task ended with its step's exit code 2; of a task with several tries only the last one shows it."""
     raised = event.get("exception") or [{}]
     return raised[0].get("exc_type") in REFUSALS
 

@@ -93,7 +93,7 @@ def later(days: pl.Series) -> Any:
 
 
 def callable_rows(table: pl.DataFrame, knobs: Knobs) -> Any:
-    """Which rows anybody can phone before: not what is booked for the same day. All, where there is no other."""
+    """The rows that can be phoned before the day, so none booked for the same day; all, if there is no other."""
     booked, happens = (day_numbers(table.get_column(name)) for name in (knobs.when.booked, knobs.when.happens))
     later = happens > booked
     return later if later.any() else np.ones(len(later), bool)

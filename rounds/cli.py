@@ -116,7 +116,7 @@ def _add_options(word: str, own: argparse.ArgumentParser) -> None:
         own.add_argument("--by", default="", help="who says so; otherwise the name of this account")
     if word == "source":
         own.add_argument("source", nargs="?", default="", metavar="SOURCE", help="a table, as make train takes it")
-        own.add_argument("--forget", action="store_true", help="take what problem.yaml says")
+        own.add_argument("--forget", action="store_true", help="go back to the source in problem.yaml")
     if word in {"promote", "rollback"}:
         own.add_argument("--reason", default="", help="why; needed for a version that is held, and kept with it")
         own.add_argument("--by", default="", help="who says so; otherwise the name of this account")

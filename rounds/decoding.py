@@ -132,7 +132,7 @@ def _date(text: pl.Expr) -> pl.Expr:
 
 
 def _timestamp(text: pl.Expr, zone: str = "UTC") -> pl.Expr:
-    """What the clock on the wall of the zone shows; without an offset that is what was written."""
+    """The local time in the zone; a time without an offset is local already."""
     shaped = pl.when(text.str.contains(TIMESTAMP)).then(text)
     clock = shaped.str.slice(0, 19).str.replace(" ", "T", literal=True)
     moment = clock.str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False)

@@ -91,7 +91,7 @@ class Definition:
         return self.features(Row(values, self), op, self.moment)
 
     def probe(self, values: dict[str, Any], op: type[Operations]) -> dict[str, Any]:
-        """The same of values that are nobody's, such as zeros or expressions: a mistake is told in full."""
+        """The same of no patient's values, such as zeros or expressions; a mistake is reported in full."""
         path = self.features.__code__.co_filename
         try:
             features = self.evaluate(values, op)
@@ -207,6 +207,6 @@ def _day(value: Any, name: str) -> int:
 
 def _second(value: Any, name: str, zone: datetime.tzinfo) -> int:
     if not isinstance(value, datetime.datetime):
-        raise Refused(f"'{name}' is missing or no moment; want a datetime, or whole seconds since 1970-01-01 in UTC.")
+        raise Refused(f"'{name}' is missing or no moment; want a datetime, or whole seconds since 1970-01-01.")
     plain = value.astimezone(zone).replace(tzinfo=None) if value.tzinfo else value
     return (plain - START) // datetime.timedelta(seconds=1)

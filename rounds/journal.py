@@ -33,7 +33,7 @@ ID = re.compile(r"[0-9a-f]{32}")  # the milliseconds since 1970 (12 digits), the
 NIGHTLY = "ffff"  # how the ids of `score` begin: they are equal for equal lists, so they hold no time
 SCORED = "score-"  # how the names of its parts begin
 KEY_BYTES = 32  # at least
-# Whether the history of whoever it was could be looked up; `none` where the model uses no history.
+# Whether the history of the patient was looked up and found; `none` if the model uses no history.
 Known = Literal["known", "unknown", "down", "none"]
 
 

@@ -162,9 +162,9 @@ class Rule(Knobs):
 
 
 class Quarantine(Knobs):
-    """How many bad rows a table may have before the run stops, and how one-sided these may be.
+    """How many bad rows a table may have before the run stops, and how far their outcomes may differ.
 
-    `bias_at_most` is how far their outcome rate may lie from that of the good rows, beyond chance.
+    `bias_at_most` bounds the distance of their outcome rate from that of the good rows, beyond chance.
     """
 
     at_most: Share
@@ -301,7 +301,7 @@ class Problem(Watch):
                     yield f"validate.rules.{rule.id}.{bound}", getattr(rule, bound)
 
     def _needed_names(self) -> Iterator[tuple[str, str]]:
-        """The columns that no row can do without, each with the key that needs it."""
+        """The columns that need a value in every row, each with the key that needs it."""
         yield "who", self.who
         yield "outcome.column", self.outcome.column
         for word, name in self.features.history.items():

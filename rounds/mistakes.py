@@ -1,6 +1,6 @@
 """What is wrong in a problem's own code: the line, its text, and what to use instead.
 
-Such code is asked without a patient's value (on zeros, on expressions, or when it is imported), so nothing is withheld.
+Such code runs on no patient's values (on zeros, on expressions, or when it is imported), so nothing is withheld.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _advice(error: Exception, path: str, line: int) -> str:
 
 
 def _kinds(path: str, line: int) -> Iterator[str]:
-    """What stands on that line and cannot be asked of a whole table."""
+    """The constructs on that line that cannot be computed for a whole table."""
     try:
         tree = ast.parse(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError):

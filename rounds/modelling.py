@@ -71,7 +71,7 @@ def _typed(name: str, value: Any) -> Any:
 class Gate(Knobs):
     """What a figure must be for a model to pass, and above which value it is too good to be true.
 
-    With `surely`, its whole interval must lie within the bounds. `nobody` is what acting on nobody reaches.
+    With `surely`, its whole interval must lie within the bounds. `nobody` is a policy that acts on nobody.
     """
 
     at_least: Finite | None = None
@@ -106,7 +106,7 @@ class Leakage(Knobs):
 
 LESS_IS_BETTER = ("brier", "log_loss", "ece")
 CALIBRATION = ("observed_over_expected", "calibration_slope")  # these are best at 1
-FOR_NOBODY = ("accuracy", "net_benefit")  # figures that acting on nobody has, too
+FOR_NOBODY = ("accuracy", "net_benefit")  # figures of a policy that acts on nobody
 
 
 class Gates(Knobs):

@@ -21,7 +21,7 @@ UNBROKEN = 10_000  # a file has no edge: a line a row, for grep and cut
 
 @dataclass(frozen=True)
 class Output:
-    """`failure` is what did not work beside what did; it goes to the error stream and decides the exit code."""
+    """`failure` is a sentence on what did not work; it goes to the error stream."""
 
     data: Any
     view: RenderableType

@@ -121,7 +121,7 @@ def benefit(table: Table, threshold: float) -> Floats:
 
 
 def caught(table: Table, capacity: float) -> tuple[float, Floats]:
-    """Rows with the outcome within a capacity, and how far each row moves that: who comes in puts another one out."""
+    """Rows with the outcome within a capacity, and how far each row moves that: one that comes in puts another out."""
     room = capacity * table.rows
     ends = np.cumsum(table.size)
     last = min(int(np.searchsorted(ends, room)), len(ends) - 1)

@@ -1,4 +1,4 @@
-"""The command `rounds source`: which table the runs read that name none."""
+"""The command `rounds source`: which table a run reads if it names none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rounds.usual_source import UsualSource
 
 
 def source(store: Store, arguments: argparse.Namespace) -> Output:
-    """the table of the runs that name none: show it, set it with SOURCE, or forget it"""
+    """the table that a run reads if it names none: show it, set it with SOURCE, or forget it"""
     if arguments.source and arguments.forget:
         raise Refused(f"both '{arguments.source}' and --forget were given; want one of them.")
     if arguments.source:
@@ -45,7 +45,7 @@ def _one_problem(only: str | None) -> str:
 
 
 def _row(store: Store, name: str) -> dict[str, str]:
-    """What the runs of a problem read where they name no source, and who said so."""
+    """What a run of a problem reads if it names no source, and who set that."""
     usual = usual_source.read(store, name)
     own = describe(problems.problem(name).source)
     if usual is None:

@@ -1,4 +1,4 @@
-"""Where a raw table comes from: a section of `problem.yaml` for each kind of source, and the same as people type it."""
+"""Where a raw table comes from: a section of `problem.yaml` for each kind of source, or the text that is typed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Separator = Literal[",", ";", "\t", "|"]
 
 
 class Csv(Knobs):
-    """How csv files are written where a source does not say it itself."""
+    """The form of csv files, unless a source states its own."""
 
     separator: Separator = ","
 
@@ -92,7 +92,7 @@ _WANTED = {"https": "https://...#sha256=<64 hex>", "s3": "s3://bucket/key", "jou
 
 
 def parse_source(typed: str, otherwise: Source) -> Source:
-    """The source that was typed (`--source` or `SOURCE=`), or the other where nothing was, or its own kind."""
+    """The source that was typed (`--source` or `SOURCE=`); the other one, if nothing or only its kind was typed."""
     if not typed or typed == otherwise.kind:
         return otherwise
     if typed.endswith(".dvc"):

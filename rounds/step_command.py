@@ -15,7 +15,7 @@ LAUNCHER = ROOT / "dags" / "launch" / "environment.py"  # in a checkout; an imag
 
 
 def run(_: object, arguments: argparse.Namespace) -> None:
-    """one step, outside Airflow, in its own environment; it leaves with the step's exit code"""
+    """one step, outside Airflow, in its own environment; it ends with the step's exit code"""
     step = arguments.step
     steps = sorted(path.stem for path in (ROOT / "jobs").glob("[a-z]*.py"))
     if step not in steps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rounds.registry import ARCHIVED, CHAMPION, Shelf, Version
 
 DIGITS = 4  # of the AUC in the tags
-FIRST = 0.95  # the AUC above which even a first champion is not believed
+FIRST = 0.95  # above this AUC a person must confirm even a first champion
 CONFIRMED = "rounds.confirmed"  # the tag of a version that a person promoted with a reason
 
 
@@ -34,8 +34,8 @@ def _first(low: float | None) -> str:
     if low is None or low <= FIRST:
         return ""
     return (
-        f"its AUC is at least {low:.4f} (lower end of the interval), and above {FIRST:g} a first champion is not "
-        f"believed; it may know the outcome"
+        f"its AUC is at least {low:.4f} (lower end of the interval), and above {FIRST:g} a person must "
+        "confirm even a first champion; a feature may hold the outcome"
     )
 
 

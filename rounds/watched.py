@@ -37,8 +37,8 @@ class Monitor(Knobs):
 
     rows: Annotated[int, Field(ge=50)] = 200
     false_alarms: Annotated[Share, Field(gt=0, le=0.2)] = 0.01  # that one window without drift shows a drifted feature
-    history_down: Share = 0.05  # of a window's predictions, that may be made while histories cannot be looked up
-    false_retrains: Annotated[Share, Field(gt=0, le=0.2)] = 0.02  # a year, for performance, where nothing changed
+    history_down: Share = 0.05  # share of a window's predictions that may be made without histories
+    false_retrains: Annotated[Share, Field(gt=0, le=0.2)] = 0.02  # share of years without any change
     psi: PSI = 0.1  # a drift below it does not matter, however sure
     agree: Positive = 3  # of the windows, the newest among them
     ignore: tuple[str, ...] = ()  # features that move by the calendar, or as history grows

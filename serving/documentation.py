@@ -44,7 +44,7 @@ PREDICTION = {
         "call": {"type": "boolean", "description": "whether it is inside the calling capacity"},
         "history": {
             "enum": ["known", "unknown", "down", "none"],
-            "description": "of the patient: found, not found, not to be had just now, or not used by the model",
+            "description": "of the patient: found, not found, not available just now, or not used by the model",
         },
         "unknown": {"type": "array", "items": _TEXT, "description": "fields whose value the model does not know"},
         "reasons": {**_REASONS, "description": "by SHAP values, the strongest first; empty unless explain=true"},

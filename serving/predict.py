@@ -228,7 +228,7 @@ class Predictor:
 
 
 def seen(live: Live, there: bool, is_known: bool) -> Known:
-    """What became of the look for a row's history."""
+    """Whether the history of a row was looked up and found."""
     if not live.definition.history:
         return "none"
     if not there:

@@ -218,7 +218,7 @@ class State:
 
 
 def read_card(path: Path, title: str) -> str:
-    """What the model is for, as its problem's README says it; a new problem may have none yet."""
+    """The problem's README, which says what the model is for; a new problem may have none yet."""
     if path.is_file():
         return path.read_text(encoding="utf-8")
-    return f"# {title}\n\nNobody has written yet what this model is for, and what not: the problem has no README.md."
+    return f"# {title}\n\nThe problem has no README.md yet: it should say what this model is for, and what not."

@@ -21,7 +21,7 @@ Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
 @dataclass(frozen=True)
 class Scored:
-    """A row each: the features, the calibrated probability, and what became of the look for the patient's history."""
+    """A row each: the features, the calibrated probability, and whether the patient's history was found."""
 
     matrix: Array
     score: Array

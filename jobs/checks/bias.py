@@ -9,7 +9,7 @@ from typing import Any
 from rounds.shares import wilson
 
 SURE = 3.2905  # standard errors: beyond them lies one table of a thousand in which nothing is wrong
-SHOWN = 10  # of fewer rows no rate is told, and none is judged
+SHOWN = 10  # with fewer rows no rate is shown or judged
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Outcomes:
 
     @property
     def report(self) -> dict[str, Any]:
-        """For the report; of few rows in quarantine only how many they are."""
+        """For the report; if few rows are in quarantine, only their number."""
         if not self.good or self.bad < SHOWN:
             return {"good": None, "quarantined": None, "readable": self.bad, "apart": 0.0}
         rate, other = self.rates

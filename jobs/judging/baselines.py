@@ -22,7 +22,7 @@ def base_rate(earlier: Integers, rows: int) -> Floats:
 
 
 def nobody(outcome: Integers) -> dict[str, float]:
-    """What acting on nobody reaches: right wherever the outcome does not come."""
+    """The figures of acting on nobody: this is right for every row without the outcome."""
     return {"accuracy": 1 - int(outcome.sum()) / len(outcome), "net_benefit": 0.0}
 
 

@@ -53,7 +53,7 @@ def reliability(exam: Exam, counted: Tally) -> list[dict[str, float]]:
 
 
 def gain(exam: Exam) -> list[dict[str, float]]:
-    """What calling so many of those finds who can be called, with its band."""
+    """The recall when that share of the rows that can be called is called, with its interval."""
     table, rarer, points = _table(exam), exam.measured.rarer, []
     counted = tally(exam.scores, exam.outcome)
     for part, value in zip(SHARES, recalls(counted, np.array(SHARES)).tolist(), strict=True):

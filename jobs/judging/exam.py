@@ -27,7 +27,7 @@ OF_CAPACITY = ("precision_at_capacity", "recall_at_capacity")
 class Exam:
     """Scores and outcomes row by row; the rows of one patient, and those of one day, are not independent.
 
-    `can` says whom anybody can call before: a capacity is a share of these, and finds what is among them.
+    `can` marks the rows that can be called before the day: the figures at capacity are over these rows alone.
     """
 
     scores: Floats

@@ -23,7 +23,7 @@ def page(model: str, version: int, test: Facts, says: str) -> str:
 
 def _about(test: Facts) -> str:
     """Which rows were compared, how often before, and whether they can show enough."""
-    rows = f"Both saw none of these {test['rows']:,} of {test['of_rows']:,} test rows when they were fitted."
+    rows = f"Neither model was fitted on these {test['rows']:,} of {test['of_rows']:,} test rows."
     uses = f"Champion tests on these rows so far: {test['uses_of_slice']}, within a year: {test['tests_of_year']}."
     weak = [
         f"Against the {name}, {say}."

@@ -27,7 +27,7 @@ STANDING = 0.5  # those who stand for the called must make up at least this shar
 class Evidence:
     """Which rows are evidence, for how many each stands, and in words why.
 
-    `represented` is the share of the called for whom somebody stands who was left uncalled by chance.
+    `represented` is the share of the called who have counterparts: patients who were left uncalled by chance.
     """
 
     method: Method
@@ -59,7 +59,7 @@ def weigh(known: Flags, acted: Flags, otherwise: Flags, propensity: Floats) -> E
 
 
 def _standing(chances: Floats) -> float:
-    """For how many of the called these stand, who were left uncalled with such chances."""
+    """How many of the called are represented by patients who were left uncalled with these chances."""
     chances = chances[(chances > 0) & (chances < 1)]
     return float((1 / chances - 1).sum())
 
