@@ -47,9 +47,14 @@ def _metrics(metrics: dict[str, dict[str, Any]]) -> Table:
     made = _table("figure", "value", "95% interval")
     made.columns[1].justify = "right"
     for name, estimate in metrics.items():
-        interval = f"{figure(estimate['low'])} to {figure(estimate['high'])}"
-        made.add_row(name.replace("_", " "), figure(estimate["value"]), interval)
+        interval = f"{_figure(estimate['low'])} to {_figure(estimate['high'])}" if estimate["low"] is not None else "-"
+        made.add_row(name.replace("_", " "), _figure(estimate["value"]), interval)
     return made
+
+
+def _figure(value: float | None) -> str:
+    """A dash where few rows give no figure."""
+    return "-" if value is None else figure(value)
 
 
 def _gates(gates: list[dict[str, Any]]) -> Table:
@@ -58,7 +63,7 @@ def _gates(gates: list[dict[str, Any]]) -> Table:
     for gate in gates:
         word = gate["verdict"] if gate["verdict"] == "pass" or gate["blocks"] else WARNS
         verdict = Text(word, COLOURS.get(word, ""))
-        made.add_row(gate["gate"], figure(gate["value"]), gate["bound"], verdict)
+        made.add_row(gate["gate"], _figure(gate["value"]), gate["bound"], verdict)
     return made
 
 
