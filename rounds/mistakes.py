@@ -33,9 +33,9 @@ def describe(error: Exception, path: str, shown: str) -> str:
     """`problems/x/features.py line 7 ('if row.age > 60:'): TypeError: ... Use op.where(...) in place of 'if'.`"""
     line, text = _place(error, path)
     at = f"{shown} line {line} ('{text}')" if line else shown
-    message = " ".join((error.msg if isinstance(error, SyntaxError) else str(error)).split()).rstrip(".")
-    # polars explains at length what to do in code of its own
-    message = message.partition(". ")[0].partition("; ")[0]
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    # polars explains at length what to do in code of its own, from the second line or sentence on
+    message = message.strip().partition("\n")[0].partition(". ")[0].partition("; ")[0].rstrip(".")
     return f"{at}: {type(error).__name__}: {message}. {_advice(error, path, line)}"
 
 

@@ -12,7 +12,7 @@ import pytest
 from rounds.definition import Definition
 from rounds.errors import Refused
 from rounds.tables import build_features
-from tests.checkout import Checkout
+from tests.checkout import ROOT, Checkout
 from tests.rounds.test_definition import sections
 from tests.warm import Warm
 
@@ -64,6 +64,17 @@ def test_a_mistake_is_told_with_its_line_and_what_to_use(tmp_path: Path, line: s
     said = str(refused.value)
     assert said.startswith(f"features.py line 3 ('{line}'): ")
     assert MISTAKES[line] in said
+
+
+def test_the_sentence_is_that_of_the_page(tmp_path: Path) -> None:
+    """What polars advises is left out, for it is about code of its own."""
+    page = (ROOT / "docs" / "features.md").read_text(encoding="utf-8")
+    shown = " ".join(page.rpartition("features: ")[2].split())
+    example = shown.replace("row.age", "row.small").replace("line 7", "line 2")
+    line = example.partition("('")[2].partition("')")[0]
+    with pytest.raises(Refused) as refused:
+        build_features(EMPTY, definition(tmp_path, line, "return {'x': x}"))
+    assert str(refused.value) == example
 
 
 @pytest.mark.parametrize(
