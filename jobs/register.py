@@ -214,15 +214,17 @@ def decide(candidate: Candidate, registry: Registry, version: Version, shelf: Sh
         return None
     if version.stage == ARCHIVED:
         return f"version {number} was champion before and was replaced; 'rounds promote {number}' brings it back"
-    if objection := promotion.origin_objection(shelf, version):
+    champion = shelf.by_alias(CHAMPION)
+    origin = releasing.read_origin(registry, version)
+    of_champion = None if champion is None else releasing.read_origin(registry, champion)
+    if objection := promotion.origin_objection(version, origin, champion, of_champion):
         return f"{objection}; 'rounds promote {number} --reason WHY' does it by hand"
     registry.challenge(version)
-    champion = shelf.by_alias(CHAMPION)
-    comparable = champion is not None and champion.origin == version.origin
+    comparable = origin == of_champion
     answer = test(candidate, registry, version, shelf) if comparable else {}
     if answer and not answer["passed"]:
         return f"version {number} stays challenger: {wording.refusals(answer)}"
-    if wait := surprise.held(shelf, version, candidate.knobs.registry.surprise):
+    if wait := surprise.held(shelf, version, candidate.knobs.registry.surprise, comparable):
         return f"version {number} stays challenger: {wait}; 'rounds promote {number} --reason' confirms it"
     if not automatic:
         return f"version {number} may become champion: 'rounds promote {number}' does it{wording.success(answer)}"

@@ -5,25 +5,36 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from rounds import surprise
+from rounds import releasing, surprise
 from rounds.errors import Refused
-from rounds.origin import GIVEN, SIMULATED
+from rounds.origin import GIVEN, SIMULATED, Origin
 from rounds.registry import CHAMPION, Registry, Shelf, Version
 
 
-def objection(shelf: Shelf, version: Version, allowed: float | None) -> str:
+def objection(registry: Registry, shelf: Shelf, version: Version, allowed: float | None) -> str:
     """Why a version waits for a person; empty where it does not."""
-    if text := origin_objection(shelf, version):
+    champion = shelf.by_alias(CHAMPION)
+    try:
+        origin = releasing.read_origin(registry, version)
+    except Refused as refusal:
+        reason = str(refusal).rstrip(".")
+        return f"nobody can tell whether version {version.number} learned from simulated data: {reason}"
+    of_champion = registry.origin(champion)
+    if text := origin_objection(version, origin, champion, of_champion):
         return text
-    jump = surprise.held(shelf, version, allowed)
+    jump = surprise.held(shelf, version, allowed, comparable=origin == of_champion)
     return f"version {version.number} waits for a person: {jump}" if jump else ""
 
 
-def origin_objection(shelf: Shelf, version: Version) -> str:
+def origin_objection(version: Version, origin: Origin, champion: Version | None, of_champion: Origin | None) -> str:
     """Why a version may not replace the champion, by the rows that the two learned from."""
-    champion = shelf.by_alias(CHAMPION)
-    if champion is None or version.origin != SIMULATED or champion.origin != GIVEN:
+    if champion is None or origin == GIVEN or of_champion == SIMULATED:
         return ""
+    if of_champion is None:
+        return (
+            f"version {version.number} learned from simulated data, and no signature says what champion version "
+            f"{champion.number} learned from"
+        )
     return (
         f"version {version.number} learned from simulated data, and champion version {champion.number} from a table, "
         "so it does not replace it"

@@ -14,7 +14,7 @@ from rounds import manifest, mirror, places, releasing
 from rounds.errors import Refused, RegistryError, StoreError
 from rounds.manifest import Facts, Manifest
 from rounds.mirror import MODEL, Mirrored
-from rounds.origin import GIVEN
+from rounds.origin import Origin
 from rounds.store import Store
 from rounds.tracking import Tracking
 from rounds.turns import Turn
@@ -46,11 +46,6 @@ class Version:
     def run(self) -> str:
         return self.tags.get("rounds.run", "?")
 
-    @property
-    def origin(self) -> str:
-        """Where the rows came from that it was fitted on: a table that was given, or a simulator."""
-        return self.tags.get("rounds.origin", GIVEN)
-
 
 @dataclass(frozen=True)
 class Shelf:
@@ -63,11 +58,6 @@ class Shelf:
 
     def by_alias(self, alias: str) -> Version | None:
         return self.versions.get(self.aliases.get(alias, 0))
-
-    def first_like(self, champion: Version) -> Version:
-        """The first champion of this one's origin."""
-        alike = [each for each in self.versions.values() if each.stage != STAGING and each.origin == champion.origin]
-        return min([*alike, champion], key=lambda version: version.number)
 
     def by_bundle(self, digest: str) -> Version | None:
         return next((version for version in self.versions.values() if version.bundle == digest), None)
@@ -108,6 +98,15 @@ class Registry:
             path = self._trained(version.bundle)
             raise StoreError(f"{path} is gone, and version {version.number} of {self.model} is made of what it names.")
         return found
+
+    def origin(self, version: Version | None) -> Origin | None:
+        """Where the rows of a version came from; None where no signature says so."""
+        if version is None or self.kept(version.bundle) is None:
+            return None
+        try:
+            return releasing.read_origin(self, version)
+        except Refused:
+            return None
 
     def add(self, mirrored: Mirrored, tags: dict[str, str]) -> Version:
         """The version with this bundle: the one that is there, or a new one."""
@@ -163,14 +162,21 @@ class Registry:
                 self.tag(each, "stage", ARCHIVED)
             if shelf.aliases.get(CHALLENGER) == champion.number:
                 self.tracking.call("delete_registered_model_alias", self.model, CHALLENGER)
-            anchor = shelf.by_alias(ANCHOR)
-            if anchor is None or anchor.origin != champion.origin:  # models of two origins are not compared
-                self._point(ANCHOR, shelf.first_like(champion).number)
+            self._set_anchor(shelf, champion)
             self.tag(champion, "stage", PRODUCTION)
         settled = self._there()
         self._set_mlflow_stages(settled)
         self._save(settled)
         return settled
+
+    def _set_anchor(self, shelf: Shelf, champion: Version) -> None:
+        """Models of two origins are not compared, so the anchor is the first champion of this one's origin."""
+        anchor, origin = shelf.by_alias(ANCHOR), self.origin(champion)
+        if anchor is not None and (origin is None or self.origin(anchor) in {origin, None}):
+            return
+        champions = [each for each in shelf.versions.values() if each.stage != STAGING and each != champion]
+        alike = [each.number for each in champions if origin is not None and self.origin(each) == origin]
+        self._point(ANCHOR, min([*alike, champion.number]))
 
     def _set_mlflow_stages(self, shelf: Shelf) -> None:
         """Let MLflow's own stages follow the tag `stage`, for tools that ask for `models:/NAME/Production`.

@@ -77,7 +77,7 @@ def _confirm(registry: Registry, number: int, reason: str, by: str) -> None:
     shelf = registry.shelf()
     version = None if shelf is None else shelf.versions.get(number)
     if shelf is not None and version is not None:  # a version that is not there is refused by `promote`
-        objection = promotion.objection(shelf, version, problems.problem(registry.problem).registry.surprise)
+        objection = promotion.objection(registry, shelf, version, problems.problem(registry.problem).registry.surprise)
         promotion.confirm(registry, version, objection, reason, by)
 
 
@@ -139,7 +139,7 @@ def _rows(model: str, shelf: Shelf) -> Iterator[dict[str, Any]]:
             "aliases": sorted(alias for alias, number in shelf.aliases.items() if number == version.number),
             "run": version.run,
             "auc": _interval(version),
-            "data": version.origin,
+            "data": version.tags.get("rounds.origin", ""),
             "registered": datetime.fromtimestamp(version.made / 1000, UTC).isoformat(timespec="seconds"),
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,12 @@ from rounds.errors import Refused
 from rounds.files import fetch
 from rounds.manifest import Manifest
 from rounds.mirror import MODEL, Mirrored
-from rounds.release import Override
+from rounds.origin import GIVEN, SIMULATED, Origin
+from rounds.release import Override, Release
 from rounds.scratch import scratch
 
 if TYPE_CHECKING:
-    from rounds.registry import Registry
+    from rounds.registry import Registry, Version
 
 MARK = "rounds.released"
 
@@ -43,6 +45,25 @@ def is_released(registry: Registry, digest: str) -> bool:
     except Refused:
         return False
     return found.verdict == "pass"
+
+
+def read_release(registry: Registry, version: Version) -> Release:
+    """The release of a version, verified to be its own."""
+    name = f"version {version.number} of {registry.model}"
+    signed = release.read(registry.store, registry.problem, version.bundle)
+    if signed is None:
+        raise Refused(f"{name} has no signed release in the store, so it is not used. Run 'register' again.")
+    found = signed.verified(release.files(registry.trained(version)), keypair.public_keys(), name)
+    release.require(found, name, problem=registry.problem, model=registry.model, bundle=version.bundle)
+    return found
+
+
+def read_origin(registry: Registry, version: Version) -> Origin:
+    """Where the rows came from that a version was fitted on, by its signed bundle: a tag may have been altered."""
+    read_release(registry, version)
+    with scratch() as folder:
+        raw = fetch(registry.store, registry.trained(version), "bundle.json", folder).read_bytes()
+    return SIMULATED if json.loads(raw)["origin"] == SIMULATED else GIVEN
 
 
 def attach(registry: Registry, mirrored: Mirrored, digest: str) -> None:

@@ -41,7 +41,6 @@ def keys(_: object, arguments: argparse.Namespace) -> Output:
 
 def sign(store: Store, arguments: argparse.Namespace) -> Output:
     """sign the releases of all versions anew with SIGNING_KEY; VERIFY_KEYS must still hold the key that signed them"""
-    from rounds.verified_versions import read_release  # loads numpy, which other commands do without
 
     known, away = known_problems(store, arguments.problem)
     refused: list[str] = []
@@ -54,7 +53,7 @@ def sign(store: Store, arguments: argparse.Namespace) -> Output:
             shelf = registry.shelf()
             for version in shelf.versions.values() if shelf else ():
                 try:
-                    found, trained = read_release(registry, version), registry.trained(version)
+                    found, trained = releasing.read_release(registry, version), registry.trained(version)
                 except Refused as error:  # one version without a valid signature does not keep the others
                     refused.append(str(error))
                     continue

@@ -9,17 +9,18 @@ FIRST = 0.95  # above this AUC a person must confirm even a first champion
 CONFIRMED = "rounds.confirmed"  # the tag of a version that a person promoted with a reason
 
 
-def held(shelf: Shelf, version: Version, allowed: float | None) -> str:
+def held(shelf: Shelf, version: Version, allowed: float | None, comparable: bool) -> str:
     """Why a version waits for a person; empty where it does not.
 
-    It is compared with the champion's AUC at its registration, so that a retrain after a decay is not held.
+    It is compared with the champion's AUC at its registration, so that a retrain after a decay is not held; where the
+    two are not comparable, because their rows have two origins, it is judged as a first champion.
     """
     champion = shelf.by_alias(CHAMPION)
     if allowed is None or CONFIRMED in version.tags or version.stage == ARCHIVED or version == champion:
         return ""
     low = _auc(version, "low")
-    if champion is None or champion.origin != version.origin:
-        return _first(low)  # the figures of simulated and of real patients cannot be compared
+    if champion is None or not comparable:
+        return _first(low)
     known = _auc(champion, "value")
     if low is None or known is None or round(low - known, DIGITS) <= allowed:
         return ""

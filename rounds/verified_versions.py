@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rounds import bundle, keypair, release
+from rounds import bundle
 from rounds.bundle import Bundle
 from rounds.errors import Refused
 from rounds.files import Reader, fetch
 from rounds.manifest import Manifest
 from rounds.registry import CHAMPION, Registry, Version
-from rounds.release import Release
+from rounds.releasing import read_release
 from rounds.tracking import open_tracking
 from rounds.turns import Turn
 
@@ -40,17 +40,6 @@ def open_bundle(registry: Registry, version: Version, folder: Path) -> Bundle:
     """The bundle of a version, verified; its verdict need not be in force."""
     read_release(registry, version)
     return _loaded(registry, version, folder)
-
-
-def read_release(registry: Registry, version: Version) -> Release:
-    """The release of a version, verified to be its own."""
-    name = _name(registry, version)
-    signed = release.read(registry.store, registry.problem, version.bundle)
-    if signed is None:
-        raise Refused(f"{name} has no signed release in the store, so it is not used. Run 'register' again.")
-    found = signed.verified(release.files(registry.trained(version)), keypair.public_keys(), name)
-    release.require(found, name, problem=registry.problem, model=registry.model, bundle=version.bundle)
-    return found
 
 
 def _loaded(registry: Registry, version: Version, folder: Path) -> Bundle:

@@ -78,6 +78,43 @@ def test_a_simulated_model_never_replaces_a_given_one(ready: Checkout, table: Pa
     assert shelf(ready)[0] == {"champion": 2, "anchor": 2}
 
 
+def retagged(checkout: Checkout, number: int, origin: str) -> None:
+    """As somebody does who can write to MLflow."""
+    client = tracked.door(checkout.place / "mlflow").client
+    client.set_model_version_tag("NoShowXGBoost", str(number), "rounds.origin", origin)
+
+
+def test_a_tag_altered_by_hand_decides_nothing(ready: Checkout, table: Path, warm: Warm) -> None:
+    """The origin is that of the signed bundle, for register, promote and rollback alike."""
+    ready.change(KNOBS, "margin: 0.005", "margin: 0.4")  # by which every challenger passes
+    registered(ready, warm)
+    trained(ready, warm, "real", str(table), 25)
+    retagged(ready, 1, "given")
+    retagged(ready, 2, "simulated")
+    facts = trained(ready, warm, "sunday", "simulate", 30)
+    assert (facts["stage"], facts["champion"], facts["anchor"], facts["test"]) == ("Staging", 2, 2, {})
+    retagged(ready, 3, "given")
+    assert registered(ready, warm, "sunday")["champion"] == 2
+    for words in (("promote", "3"), ("rollback",)):
+        assert "learned from simulated data, and champion version 2 from a table" in refused(ready, *words)
+    assert shelf(ready)[0] == {"champion": 2, "anchor": 2}
+
+
+def test_a_version_whose_signature_cannot_be_verified_waits_for_a_person(
+    ready: Checkout, table: Path, warm: Warm
+) -> None:
+    registered(ready, warm)
+    trained(ready, warm, "real", str(table), 25)
+    client = tracked.door(ready.place / "mlflow").client
+    digest = client.get_model_version("NoShowXGBoost", "1").tags["rounds.bundle"]
+    (ready.store / f"noshow/.registry/releases/{digest}.json").unlink()
+    sentence = refused(ready, "rollback")
+    assert "version 1 of NoShowXGBoost has no signed release in the store" in sentence and "--reason" in sentence
+    assert shelf(ready)[0] == {"champion": 2, "anchor": 2}
+    rounds(ready, "rollback", "--reason", WHY)
+    assert shelf(ready)[0]["champion"] == 1
+
+
 def version_tags(checkout: Checkout, number: str) -> dict[str, str]:
     client = tracked.door(checkout.place / "mlflow").client
     return dict(client.get_model_version("NoShowXGBoost", number).tags)

@@ -136,7 +136,7 @@ def _judged(attempt: Attempt, typed: pl.DataFrame) -> tuple[Model, list[Any]]:
 def _held(model: Model, champion: Model, attempt: Attempt) -> list[str]:
     """Why register would hold the model, with the feature that the gain comes from."""
     old, new = Version(1, {**champion.tags, "stage": "Production"}, "", 0), Version(2, model.tags, "", 0)
-    why = surprise.held(Shelf(0, {}, {CHAMPION: 1}, {1: old, 2: new}), new, attempt.of.registry.surprise)
+    why = surprise.held(Shelf(0, {}, {CHAMPION: 1}, {1: old, 2: new}), new, attempt.of.registry.surprise, True)
     gains = gain.features(model.judged, champion.of_rows(model.rows), model.rows.outcome[model.rows.test], 1)
     return [f"{why} (most of it from {gains[0]['feature']})"] if why else []
 
