@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from launch import environment
-from tests.checkout import ROOT
+from tests.checkout import ROOT, STEPS
 from tests.waiting import until
 
 # Every file that a package says it installed, but for what Python compiles by itself.
@@ -169,3 +169,11 @@ def test_other_accounts_are_kept_out(tmp_path: Path, monkeypatch: pytest.MonkeyP
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a log").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_knows_the_time_zones_where_the_system_has_none(step: str) -> None:
+    """An image of a slim system may lack them, and `zone` of problem.yaml names one."""
+    code = "from rounds.knobs import Column; Column(**{'from': 'A', 'type': 'timestamp', 'zone': 'America/Sao_Paulo'})"
+    settings = {**os.environ, "PYTHONTZPATH": "", "PYTHONPATH": str(ROOT)}
+    subprocess.run([environment.python(step), "-c", code], env=settings, check=True)
