@@ -123,6 +123,18 @@ def test_what_the_rules_and_panels_name_is_scraped(asked: Prometheus) -> None:
     assert named - there == set()
 
 
+def test_what_an_alert_is_about_can_be_looked_at() -> None:
+    """Every figure that an alert names is in a panel, by itself or by a rule; words are on the page /watch."""
+    groups = yaml.safe_load((ROOT / "monitoring/rules.yml").read_text())["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+    recorded = {rule["record"]: rule["expr"] for rule in rules if "record" in rule}
+    shown = " ".join(query for *_, query in QUERIES)
+    shown += " ".join(expression for name, expression in recorded.items() if name in shown)
+    alerts = " ".join(rule["expr"] for rule in rules if "alert" in rule)
+    named = set(re.findall(r"(?<![\w:])rounds_\w+", alerts))
+    assert {name for name in named if name not in shown and not name.endswith(("_verdict", "_state"))} == set()
+
+
 @pytest.mark.parametrize("name", BOARDS)
 def test_a_dashboard_is_one_that_grafana_takes(name: str) -> None:
     board = BOARDS[name]
