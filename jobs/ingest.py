@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
+import problems
 from jobs.sources import SOURCES
 from rounds import log, origin, usual_source
 from rounds.errors import SourceError
 from rounds.files import Reader, Writer
 from rounds.manifest import Facts
 from rounds.settings import settings
-from rounds.sourced import Csv, Source, describe, parse_source, with_separator
+from rounds.sourced import Csv, Source, describe, parse_source, with_csv
 from rounds.step import step
 
 
@@ -56,8 +57,9 @@ def choose(read: Reader, knobs: Knobs) -> tuple[Source, str]:
 def fingerprint(read: Reader, knobs: Knobs) -> tuple[Facts, Chosen]:
     """What the table is, known before a row of it is read."""
     source, note = choose(read, knobs)
-    known = SOURCES[source.kind].fingerprint(with_separator(source, knobs.csv), read)
-    return {"source": {"kind": source.kind, **known}}, Chosen(source, known, note)
+    known = SOURCES[source.kind].fingerprint(source, read)
+    commas = {"commas": list(problems.problem(read.problem).numbers)} if knobs.csv.decimal == "," else {}
+    return {"source": {"kind": source.kind, **known}, **commas}, Chosen(source, known, note)
 
 
 def remember(read: Reader) -> None:
@@ -80,7 +82,7 @@ def remember(read: Reader) -> None:
 )
 def main(read: Reader, write: Writer, knobs: Knobs) -> Facts:
     given: Source = read.also.source
-    source, kind = with_separator(given, knobs.csv), SOURCES[given.kind]
+    source, kind = with_csv(given, knobs.csv, problems.problem(read.problem).numbers), SOURCES[given.kind]
     whole = read.scratch / "landed.parquet"  # a table that is refused half way is not kept
     counted = kind.land(source, read, whole)  # what a source counted, where it leaves rows out
     if kind.fingerprint(source, read) != read.also.known:

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from pydantic import TypeAdapter
 
+import problems
 from jobs.calling import incoming, journaled, ranked, scored
 from jobs.calling.calls import last_calls
 from jobs.calling.ranked import CALL, INSIDE, PROBABILITY, RANK
@@ -29,7 +30,7 @@ from rounds.manifest import Facts
 from rounds.pasts import Pasts, open_pasts
 from rounds.reasons import strongest
 from rounds.recorded import Ledger
-from rounds.sourced import Csv, File, parse_source, with_separator
+from rounds.sourced import Csv, File, parse_source, with_csv
 from rounds.step import step
 from rounds.verified_versions import open_champion
 
@@ -141,7 +142,8 @@ def land(read: Reader, knobs: Knobs) -> tuple[pl.LazyFrame, Facts]:
     typed, usual = read.options["appointments"], knobs.score.source
     if not typed and usual is None:
         raise Refused("nobody said which appointments. Want --appointments FILE, or score.source in problem.yaml.")
-    source = with_separator(parse_source(typed, usual or File(kind="file", path=typed)), knobs.csv)
+    given = parse_source(typed, usual or File(kind="file", path=typed))
+    source = with_csv(given, knobs.csv, problems.problem(read.problem).numbers)
     target = read.scratch / "appointments.parquet"
     SOURCES[source.kind].land(source, read, target)
     return pl.scan_parquet(target, glob=False), SOURCES[source.kind].fingerprint(source, read)

@@ -263,6 +263,11 @@ class Problem(Watch):
     publish: Publish = Publish()
     score: Score = Score()
 
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The raw names of the columns that hold numbers, which a csv may write with a decimal comma."""
+        return tuple(column.raw for column in self.columns.values() if column.type in {"integer", "number"})
+
     @model_validator(mode="after")
     def _names_exist(self) -> Self:
         for key, name in self._column_names():

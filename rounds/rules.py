@@ -17,7 +17,7 @@ Limit = float | datetime.date | None
 _WANTED = {
     "identifier": "printable ASCII text, at most 200 characters",
     "integer": "a whole number in plain digits",
-    "number": "a finite number in plain digits",
+    "number": "a finite number in plain digits such as 3.14; the key 'csv.decimal' lets a csv write 3,14",
     "flag": "0 or 1, yes or no, true or false",
     "category": "text of at most 200 characters, none of them invisible",
     "date": "a day such as 2016-04-29, from 1900 to 2200",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from rounds.errors import Refused
 from rounds.sections import Knobs, Positive, Share
@@ -25,18 +26,30 @@ class Simulate(Knobs):
 
 
 Separator = Literal[",", ";", "\t", "|"]
+Decimal = Literal[".", ","]
 
 
 class Csv(Knobs):
     """The form of csv files, unless a source states its own."""
 
     separator: Separator = ","
+    decimal: Decimal = "."
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        if self.separator == self.decimal:
+            raise ValueError("separator and decimal are both ','; want another separator, such as ';'")
+        return self
 
 
 class Table(Knobs):
-    """A source that may be a csv file; without a separator of its own it has that of `csv`."""
+    """A source that may be a csv file; without a separator of its own it has that of `csv`.
+
+    `commas` are the raw names of the columns whose numbers have a decimal comma; `with_csv` fills it in.
+    """
 
     separator: Separator | None = None
+    commas: Annotated[tuple[str, ...], Field(exclude=True)] = ()
 
 
 class File(Table):
@@ -79,12 +92,13 @@ class Journal(Knobs):
 Source = Annotated[Simulate | File | Https | S3 | Dvc | Journal, Field(discriminator="kind")]
 
 
-def with_separator(source: Source, csv: Csv) -> Source:
-    """The source, and the table that a journal goes on from, with the separator of `csv` where they name none."""
+def with_csv(source: Source, csv: Csv, numbers: Sequence[str]) -> Source:
+    """The source, or the table that a journal goes on from, as `csv` says; `numbers` are raw names of columns."""
     if isinstance(source, Journal) and source.base is not None:
-        return source.model_copy(update={"base": with_separator(source.base, csv)})
-    if isinstance(source, Table) and source.separator is None:
-        return source.model_copy(update={"separator": csv.separator})
+        return source.model_copy(update={"base": with_csv(source.base, csv, numbers)})
+    if isinstance(source, Table):
+        commas = tuple(numbers) if csv.decimal == "," else ()
+        return source.model_copy(update={"separator": source.separator or csv.separator, "commas": commas})
     return source
 
 

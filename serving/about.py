@@ -170,12 +170,14 @@ def schema(inputs: Inputs, problem: Problem) -> dict[str, Any]:
         "type": "object",
         "required": sorted(inputs.required),
         "additionalProperties": False,
-        "properties": {name: _field(name, inputs.columns[name], inputs, example[name]) for name in names},
+        "properties": {
+            name: _field(name, inputs.columns[name], inputs, example[name], problem.csv.decimal) for name in names
+        },
         "examples": [{name: example[name] for name in names}],
     }
 
 
-def _field(name: str, column: Column, inputs: Inputs, example: Any) -> dict[str, Any]:
+def _field(name: str, column: Column, inputs: Inputs, example: Any, decimal: str) -> dict[str, Any]:
     """`x-from` is what the raw table calls it, so that a list which somebody uploads can be understood."""
     kind = dict(_KINDS[column.type])
     if column.between is not None:
@@ -191,7 +193,9 @@ def _field(name: str, column: Column, inputs: Inputs, example: Any) -> dict[str,
     if name not in inputs.required:
         kind = or_nothing(kind)
     extra = {"title": name.replace("_", " ").capitalize(), "description": told, "examples": [example]}
-    spelling = {"x-format": column.format} if column.format else {}
+    spelling: dict[str, str] = {"x-format": column.format} if column.format else {}
+    if decimal != "." and column.type in {"integer", "number"}:
+        spelling["x-decimal"] = decimal
     return {**extra, **kind, "x-from": column.raw, "x-type": column.type, **spelling}
 
 

@@ -32,7 +32,7 @@ def land(source: Dvc, read: Reader, target: Path) -> None:
     cached = ROOT / ".dvc" / "cache" / "files" / "md5" / pointer.md5[:2] / pointer.md5[2:]
     for path in (pointer.file, cached):
         if path.is_file() and _md5(path) == pointer.md5:
-            return land_table(path, target, read.scratch, source.separator or ",")
+            return land_table(path, target, read.scratch, source.separator or ",", source.commas)
     state = "is another file than" if pointer.file.is_file() else "is not here, and wanted by"
     raise Refused(
         f"{pointer.file.name} {state} {source.path}. Run 'dvc pull {source.path}', or 'dvc add' for a new table."

@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
@@ -39,7 +40,7 @@ def fingerprint(source: File, read: Reader) -> Facts:
 
 
 def land(source: File, read: Reader, target: Path) -> None:
-    land_table(_found(source), target, read.scratch, source.separator or ",")
+    land_table(_found(source), target, read.scratch, source.separator or ",", source.commas)
 
 
 def _found(source: File) -> Path:
@@ -53,8 +54,11 @@ def _found(source: File) -> Path:
     return path
 
 
-def land_table(path: Path, target: Path, scratch: Path, separator: str = ",") -> None:
-    """Stream the table in a file to Parquet; what is no table is refused in a sentence."""
+def land_table(path: Path, target: Path, scratch: Path, separator: str = ",", commas: Sequence[str] = ()) -> None:
+    """Stream the table in a file to Parquet; what is no table is refused in a sentence.
+
+    `commas` are the columns of a csv whose numbers have a decimal comma.
+    """
     with path.open("rb") as file:
         head = file.read(4)
     if head[:2] == GZIP:
@@ -67,7 +71,7 @@ def land_table(path: Path, target: Path, scratch: Path, separator: str = ",") ->
         kind = _NOT_TABLES.get(head, "packed twice")
         raise Refused(f"the source {path.name} is {kind}; want csv, csv.gz or Parquet. Export it as one of these.")
     else:
-        _land_csv(path, target, separator)
+        _land_csv(path, target, separator, commas)
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:
@@ -157,7 +161,7 @@ def _unless_of_the_disk(error: pl.exceptions.PolarsError) -> None:
         raise error
 
 
-def _land_csv(path: Path, target: Path, separator: str) -> None:
+def _land_csv(path: Path, target: Path, separator: str, commas: Sequence[str]) -> None:
     check_cells(path, separator)
     names = _header(path, separator)
     if len(names) == 1 and (other := next((mark for mark in ",;\t|" if mark in names[0]), None)):
@@ -176,7 +180,7 @@ def _land_csv(path: Path, target: Path, separator: str) -> None:
                 glob=False,
                 separator=separator,
                 schema=dict.fromkeys(names, pl.String),
-            ),
+            ).with_columns(_with_points(name) for name in names if name.strip("\ufeff \t\r\n") in commas),
             target,
         )
     except pl.exceptions.PolarsError as error:
@@ -187,6 +191,11 @@ def _land_csv(path: Path, target: Path, separator: str) -> None:
         raise Refused(
             f"the source {path.name} is no csv that can be read: {fault}. Mend or export it again."
         ) from error
+
+
+def _with_points(name: str) -> pl.Expr:
+    """Numbers with a decimal point. Point and comma change places, so 3,14 is read and 3.14 or 1.000,5 is no number."""
+    return pl.col(name).str.replace_many({",": ".", ".": ","})
 
 
 def _check_doubled(path: Path, names: list[str]) -> None:

@@ -42,7 +42,7 @@ def land(source: Https, read: Reader, target: Path) -> None:
             f"{shown(source.url)} is another file than the one with the sha256 {source.sha256}. "
             "Find out who changed it first."
         )
-    land_table(local, target, read.scratch, source.separator or ",")
+    land_table(local, target, read.scratch, source.separator or ",", source.commas)
 
 
 def shown(url: str) -> str:

@@ -36,7 +36,7 @@ def land(source: S3, read: Reader, target: Path) -> None:
     folder.mkdir(exist_ok=True)
     local = folder / (PurePosixPath(unquote(urlsplit(source.url).path)).name.strip(".") or "table")
     _download(source, local)
-    land_table(local, target, read.scratch, source.separator or ",")
+    land_table(local, target, read.scratch, source.separator or ",", source.commas)
 
 
 def _download(source: S3, local: Path) -> None:

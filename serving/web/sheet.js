@@ -75,8 +75,14 @@ function appointment(names, cells, schema) {
 export function value(cell, kind) {
   const text = cell.trim();
   if (NULLS.has(text) && !(kind["x-known"] ?? []).includes(text)) return null;
-  return (READERS[kind["x-type"]] ?? ((same) => same))(inOrder(text, kind["x-format"]));
+  const read = READERS[kind["x-type"]] ?? ((same) => same);
+  if (kind["x-decimal"] !== ",") return read(inOrder(text, kind["x-format"]));
+  const number = read(swapped(text));
+  return typeof number === "number" ? number : text;
 }
+
+// Point and comma change places, as ingest does: 3,14 is read, and 3.14 or 1.000,5 is no number.
+const swapped = (text) => text.replace(/[.,]/g, (mark) => (mark === "," ? "." : ","));
 
 // A day of the format that problem.yaml names, as year, month, day; any other text as it is.
 function inOrder(text, format) {

@@ -16,6 +16,7 @@ from problems import definition, problem
 from rounds.decoding import NULLS, value
 from rounds.definition import Definition, Sections
 from rounds.knobs import Column
+from rounds.sourced import Csv
 from serving import about, examples, spelling
 from serving.inputs import Inputs, Wrong
 
@@ -75,6 +76,13 @@ def test_the_outcome_and_what_is_not_known_yet_are_no_fields() -> None:
     assert "no_show" not in inputs().columns
     assert "reminded" in inputs().columns
     assert "reminded" not in inputs("booking").columns
+
+
+def test_the_schema_says_how_a_list_writes_its_numbers() -> None:
+    of = NOSHOW.model_copy(update={"csv": Csv(separator=";", decimal=",")})
+    marks = {name: field.get("x-decimal") for name, field in about.schema(inputs(), of)["properties"].items()}
+    assert {name for name, mark in marks.items() if mark == ","} == {"age", "handicap"}
+    assert not any("x-decimal" in field for field in about.schema(inputs(), NOSHOW)["properties"].values())
 
 
 def test_only_the_two_days_are_required() -> None:

@@ -138,6 +138,16 @@ def test_a_cell_means_what_it_means_to_the_pipeline(page: Page, kind: str) -> No
     assert said == [cell if each is None else each for cell, each in zip(CELLS[kind], read, strict=True)]
 
 
+def test_a_decimal_comma_is_read_where_problem_yaml_says_so(page: Page) -> None:
+    cells = ["3,14", "-2,", "7", "3.14", "1.000,5", "x"]
+    said = page.evaluate(
+        "async cells => { const { value } = await import('/web/sheet.js');"
+        " return cells.map(cell => value(cell, { 'x-type': 'number', 'x-decimal': ',' })); }",
+        cells,
+    )
+    assert said == [3.14, -2, 7, "3.14", "1.000,5", "x"]
+
+
 def test_records_are_told_apart_as_spreadsheets_write_them(page: Page) -> None:
     text = 'a;b\r\n"one; ""two""\nthree";4\r\n\r\n5;\n'
     said = page.evaluate("async text => (await import('/web/sheet.js')).records(text)", text)
