@@ -119,8 +119,7 @@ def test_a_repeated_run_is_compared_with_the_same_parts(here: Checkout, warm: Wa
     here.file("validate", "profile.json").unlink()
     assert validated(here, warm, "honest.csv", "c").code == 0
     assert rule(here, "c")["found"].startswith(f"no column was changed in {NEAR} predicted rows")
-    [gone, *_] = store.paths("noshow/.journal")
-    store.delete([gone])
+    store.delete([path for path in store.paths("noshow/.journal/2026-03-10") if "/made-" in path])
     assert validated(here, warm, "honest.csv", "d").code == 0
     assert here.why("validate", "d")[0].startswith("journal.parts ")
 
