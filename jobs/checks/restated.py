@@ -100,10 +100,10 @@ def _restatement(
     column: str, source: str, columns: int, *, rows: int, positive: int, changed: int, hits: int
 ) -> Restatement:
     others = rows - changed
-    rates = (hits / changed, (positive - hits) / others if others else 0.0)
     chance = min(1.0, columns * by_chance(rows, positive, changed, hits))
-    figures = (float(round(each, 6)) for each in (*rates, chance))
-    return Restatement(column, rows, changed, *figures, source=source)
+    figures = (hits / changed, (positive - hits) / others if others else 0.0, chance)
+    changed_rate, other_rate, chance = (round(each, 6) for each in figures)
+    return Restatement(column, rows, changed, changed_rate, other_rate, chance, source)
 
 
 def by_chance(rows: int, positive: int, drawn: int, hits: int) -> float:
