@@ -13,7 +13,7 @@ from jobs.watching.performance import Asked, Rows, target
 from rounds.manifest import Facts
 from rounds.reference import statistics
 
-WINDOWS, OFTEN = 1000, 5
+WINDOWS, OFTEN, DAYS = 1000, 5, 28
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def counted(who: Array, missed: Array) -> Facts:
 def alarmed(reference: Facts, who: Array, missed: Array, asked: float) -> bool:
     """Nobody was called, and no margin of the gate hides what is small."""
     none = np.zeros(len(who), bool)
-    rows = Rows(none.astype(float), missed.astype(float), none, np.ones(len(who)), who, none.astype(int), none)
+    rows = Rows(none.astype(float), missed.astype(float), none, np.ones(len(who)), who, np.arange(len(who)) % DAYS, none.astype(int), none)
     told = target(rows, reference, Asked(PROBLEM.monitor.rows, 0.0, None, asked, PROBLEM.monitor.seed))
     return told is not None and bool(told["drifted"])
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 import problems
@@ -21,14 +19,16 @@ from jobs.report.promotion import page
 from rounds import log, manifest, mirror, promotion, releasing, surprise, verified_versions
 from rounds.bundle import Bundle
 from rounds.candidate import read_bundle, require_own_definition
+from rounds.clusters import Clusters
 from rounds.errors import Refused
 from rounds.files import Reader, Writer
-from rounds.knobs import Column, Outcome, Split
+from rounds.knobs import Column, Outcome, Split, When
 from rounds.manifest import Facts
 from rounds.metrics import Operation
 from rounds.modelling import Register
 from rounds.registry import ANCHOR, ARCHIVED, CHAMPION, Registry, Shelf, Version, version_tags
 from rounds.step import step
+from rounds.tables import day_numbers
 from rounds.tracking import open_tracking
 from rounds.turns import at_the_registry
 
@@ -43,6 +43,7 @@ TEST = "rounds.test"
 class Knobs:
     model: str
     who: str
+    when: When
     outcome: Outcome
     columns: dict[str, Column]
     split: Split
@@ -69,6 +70,10 @@ class Candidate:
         if self.after is None:
             return self.tested
         return self.tested.filter(pl.col(self.knobs.split.by).cast(pl.Date) > self.after)
+
+    @property
+    def days(self) -> int:
+        return self.scores.get_column(self.knobs.when.happens).cast(pl.Date).n_unique()
 
     @property
     def too_few(self) -> str:
@@ -122,10 +127,10 @@ class Candidate:
         """Each model at its own threshold, both at today's capacity."""
         return Scored(scores, Operation(model.thresholds["capacity"], self.fitted.knobs["capacity"]))
 
-    def rows(self, beat: Callable[[], None]) -> Rows:
-        who = self.scores.get_column(self.knobs.who).rank("dense").to_numpy().astype(np.int64) - 1
-        outcome = self.scores.get_column(self.knobs.outcome.column).to_numpy()
-        return Rows(outcome, who, self.knobs.registry.resamples, self.knobs.registry.seed, beat)
+    def rows(self) -> Rows:
+        who = self.scores.get_column(self.knobs.who).rank("dense").to_numpy()
+        days = day_numbers(self.scores.get_column(self.knobs.when.happens))
+        return Rows(self.scores.get_column(self.knobs.outcome.column).to_numpy(), Clusters.of(who, days))
 
 
 def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shelf) -> Facts:
@@ -152,6 +157,7 @@ def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shel
         "day": today.isoformat(),
         "rows": candidate.scores.height,
         "of_rows": candidate.tested.height,
+        "days": candidate.days,
         "cannot_tell": cannot,
         "against": found,
         "uses_of_slice": 1 + sum(each["slice"] == question["slice"] for each in made),
@@ -166,7 +172,7 @@ def test(candidate: Candidate, registry: Registry, version: Version, shelf: Shel
 
 def _compared(candidate: Candidate, registry: Registry, champion: Version, anchor: Version) -> tuple[Facts, Facts]:
     """The comparison with champion and anchor, and where the gain over the champion comes from."""
-    rows = candidate.rows(registry.turn.beat)
+    rows = candidate.rows()
     models = {rival.number: candidate.opened(registry, rival) for rival in (champion, anchor)}
     asked, found = candidate.knobs.registry, {}
     for name, rival, rule in ((CHAMPION, champion, against_champion(asked)), (ANCHOR, anchor, against_anchor(asked))):

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,21 +23,83 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 NORMAL = 1.959963984540054  # the 97.5% point of the normal curve
+TAIL = 0.025  # on either side of a 95% interval
 FEWEST_DAYS = 8  # below, nobody can see how days differ
+HALVINGS = 60  # of the room in which a quantile lies
 
 
-def t_quantile(freedom: int) -> float:
-    """The 97.5% point of the t distribution, from 7 degrees of freedom on (Cornish and Fisher's expansion)."""
-    if freedom < FEWEST_DAYS - 1:
-        raise ValueError(f"freedom is {freedom}; want at least {FEWEST_DAYS - 1}")
-    z = NORMAL
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+def caution(days: int) -> str:
+    """What is to be said of intervals over so few days; empty where there are enough."""
+    if days >= FEWEST_DAYS:
+        return ""
+    return (
+        f"The intervals account for patients alone: there are {days} days, and below {FEWEST_DAYS} nobody can see "
+        "how days differ, so they may be too narrow."
     )
-    return z + math.fsum(term / freedom**power for power, term in enumerate(terms, 1))
+
+
+def account(days: int) -> str:
+    """What the intervals account for."""
+    return caution(days) or f"The intervals account for patients and for the {days} days."
+
+
+def normal_quantile(risk: float) -> float:
+    return NormalDist().inv_cdf(1 - risk)
+
+
+def t_tail(far: float, freedom: int) -> float:
+    """The chance that a number of the t distribution lies above `far`, which is 0 or more (a finite sum)."""
+    angle = math.atan2(far, math.sqrt(freedom))
+    square, odd = math.cos(angle) ** 2, freedom % 2
+    term, terms = math.cos(angle) if odd else 1.0, []
+    for step in range(1, freedom // 2 + 1):
+        terms.append(term)
+        term *= square * (2 * step - 1 + odd) / (2 * step + odd)
+    inside = math.sin(angle) * math.fsum(terms)
+    return (1 - (2 / math.pi * (angle + inside) if odd else inside)) / 2
+
+
+@cache
+def t_quantile(risk: float, freedom: int) -> float:
+    """What a number of the t distribution exceeds with this risk, which is below one half."""
+    low = high = normal_quantile(risk)
+    while t_tail(high, freedom) > risk:
+        low, high = high, 2 * high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if t_tail(middle, freedom) > risk else (low, middle)
+    return high
+
+
+@dataclass(frozen=True)
+class Error:
+    """The standard error of a figure by patients alone, and by patients and days.
+
+    `freedom` is the number of days less one; 0 where there are too few days to see how they differ.
+    """
+
+    patients: float
+    both: float = 0.0
+    freedom: int = 0
+
+    @property
+    def larger(self) -> float:
+        return max(self.patients, self.both)
+
+    def reach(self, risk: float = TAIL) -> float:
+        """How far chance moves the figure to one side at this risk; by itself, half the width of the 95% interval."""
+        alone = normal_quantile(risk) * self.patients
+        return max(alone, t_quantile(risk, self.freedom) * self.both) if self.freedom else alone
+
+    def tail(self, distance: float) -> float:
+        """The chance that the figure lies at least so far above the truth."""
+        if math.isnan(distance) or math.isnan(self.patients):
+            return math.nan
+        far = abs(distance)
+        beyond = NormalDist().cdf(-far / self.patients) if self.patients else 0.0
+        if self.freedom and self.both:
+            beyond = max(beyond, t_tail(far / self.both, self.freedom))
+        return beyond if distance > 0 else 1 - beyond
 
 
 @dataclass(frozen=True)
@@ -72,19 +135,21 @@ class Clusters:
         pairs = self.who.astype(np.int64) * max(self.days, 1) + self.day
         return np.asarray(np.unique(pairs, return_inverse=True)[1])
 
+    def error(self, pulls: Floats) -> Error:
+        alone = math.sqrt(_variance(pulls, self.who))
+        if not self.enough_days:
+            return Error(alone)
+        two_way = _variance(pulls, self.who) + _variance(pulls, self.day) - _variance(pulls, self._both)
+        return Error(alone, math.sqrt(max(two_way, 0.0)), self.days - 1)
+
     def reach(self, pulls: Floats) -> float:
         """Half the width of the 95% interval: by patients and days, and never less than by patients alone."""
-        alone = NORMAL * math.sqrt(_variance(pulls, self.who))
-        if not self.enough_days:
-            return alone
-        return max(alone, t_quantile(self.days - 1) * math.sqrt(max(self._two_way(pulls), 0.0)))
+        return self.error(pulls).reach()
 
-    def error(self, pulls: Floats) -> float:
-        """The standard error to which the normal curve belongs: half the width, over that of the normal curve."""
-        return self.reach(pulls) / NORMAL
-
-    def _two_way(self, pulls: Floats) -> float:
-        return _variance(pulls, self.who) + _variance(pulls, self.day) - _variance(pulls, self._both)
+    def stretch(self, risk: float) -> float:
+        """How many times as far as the 95% interval an interval reaches to one side at this risk."""
+        same = Error(1.0, 1.0, self.days - 1 if self.enough_days else 0)
+        return same.reach(risk) / same.reach()
 
     def covariance_by_patients(self, pulls: Floats) -> Floats:
         """Of several figures, a column each."""

@@ -50,7 +50,7 @@ class Measured:
     def estimate(self, metric: str) -> Estimate:
         value = self.values[metric]
         if metric == "ece":
-            return Estimate(value, *self._calibration_error())
+            return Estimate(value, *calibration_interval(self.gaps, self.gap_pulls, self.clusters, self.seed))
         reach = self.clusters.reach(self.pulls[metric])
         if metric in SHARES:
             return share(value, reach, self.rarer)
@@ -63,18 +63,6 @@ class Measured:
         """How far a metric lies above that of another score of the same rows."""
         reach = self.clusters.reach(self.pulls[metric] - other.pulls[metric])
         return plain(self.values[metric] - other.values[metric], reach)
-
-    def _calibration_error(self) -> tuple[float, float]:
-        """By patients and days, and never narrower than by patients alone."""
-        draw = np.random.Generator(np.random.PCG64(self.seed))
-        normal = draw.standard_normal((DRAWS, len(self.gaps)))
-        noises = [normal @ root(self.clusters.covariance_by_patients(self.gap_pulls))]
-        if self.clusters.enough_days:
-            freedom = self.clusters.days - 1
-            wider = np.sqrt(freedom / draw.chisquare(freedom, DRAWS))[:, None]
-            noises.append(wider * normal @ root(self.clusters.covariance(self.gap_pulls)))
-        lows, highs = zip(*(calibration_error(self.gaps, self.gaps + noise) for noise in noises), strict=True)
-        return min(lows), max(highs)
 
 
 def measure(scores: Floats, outcome: NDArray[np.integer], clusters: Clusters, use: Operation, seed: int) -> Measured:
@@ -119,6 +107,19 @@ def ratio(value: float, reach: float) -> Estimate:
 
 def _from_odds(log_odds: float) -> float:
     return 1 / (1 + math.exp(-min(max(log_odds, -500.0), 500.0)))
+
+
+def calibration_interval(gaps: Floats, gap_pulls: Floats, clusters: Clusters, seed: int) -> tuple[float, float]:
+    """Of the calibration error: by patients and days, and never narrower than by patients alone."""
+    draw = np.random.Generator(np.random.PCG64(seed))
+    normal = draw.standard_normal((DRAWS, len(gaps)))
+    noises = [normal @ root(clusters.covariance_by_patients(gap_pulls))]
+    if clusters.enough_days:
+        freedom = clusters.days - 1
+        wider = np.sqrt(freedom / draw.chisquare(freedom, DRAWS))[:, None]
+        noises.append(wider * normal @ root(clusters.covariance(gap_pulls)))
+    lows, highs = zip(*(calibration_error(gaps, gaps + noise) for noise in noises), strict=True)
+    return min(lows), max(highs)
 
 
 def calibration_error(gaps: Floats, drawn: Floats) -> tuple[float, float]:

@@ -212,7 +212,6 @@ class Register(Knobs):
     margin: Annotated[float, Field(gt=0, lt=0.5, allow_inf_nan=False)] = 0.005
     surprise: Annotated[float, Field(ge=0, lt=0.5, allow_inf_nan=False)] | None = 0.02
     tests_per_year: Positive = 60
-    resamples: Annotated[int, Field(ge=200)] = 1000
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
 
     @field_validator("by", mode="before")

@@ -1,21 +1,19 @@
-"""Compare two models on the same rows: patients are drawn again and again, alike for both."""
+"""Compare two models on the same rows: how far each row pulls the difference, over patients and days."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rounds.bootstrap import tallies
-from rounds.intervals import NORMAL
+from rounds.clusters import Clusters, Error
 from rounds.manifest import Facts
 from rounds.metrics import METRICS, Operation, tally
 from rounds.modelling import LESS_IS_BETTER, Register
+from rounds.pulls import Table, every
 from rounds.rounding import rounded
 
 if TYPE_CHECKING:
@@ -53,21 +51,22 @@ def against_anchor(register: Register) -> Rule:
 
 @dataclass(frozen=True)
 class Paired:
-    """The gain over another model, above 0 if the challenger is better, and how uncertain it is.
-
-    `share` is the share of resamples in which the gain is at least what the rule asks for.
-    """
+    """The gain over another model, above 0 if the challenger is better, and how uncertain it is."""
 
     rule: Rule
     gain: float
-    error: float
-    share: float
+    error: Error
     risk: float
 
     @property
     def at_least(self) -> float:
         """The lower bound of the gain at this risk."""
-        return self.gain - NormalDist().inv_cdf(1 - self.risk) * self.error
+        return self.gain - self.error.reach(self.risk)
+
+    @property
+    def chance(self) -> float:
+        """How often a model whose true gain is just what the rule asks for shows as much as this one, or more."""
+        return self.error.tail(self.gain - self.rule.least)
 
     @property
     def passed(self) -> bool:
@@ -80,15 +79,16 @@ class Paired:
         """How often an equal model passes so many rows; if in fewer than 80% of tests, the rows that it would take."""
         if self.rule.must == "improve":
             return {}
-        if not self.error > 0:
+        error, bound = self.error.larger, self.error.reach(self.risk)
+        if not error > 0:
             return {"power": 1.0, "rows_wanted": rows}
-        certain, spare = NormalDist().inv_cdf(1 - self.risk), self.rule.by / self.error
-        wanted = rows * ((certain + NormalDist().inv_cdf(POWER)) / spare) ** 2
-        return dict(rounded({"power": NormalDist().cdf(spare - certain), "rows_wanted": math.ceil(wanted)}))
+        wanted = rows * ((bound + NormalDist().inv_cdf(POWER) * error) / self.rule.by) ** 2
+        power = NormalDist().cdf((self.rule.by - bound) / error)
+        return dict(rounded({"power": power, "rows_wanted": math.ceil(wanted)}))
 
     @property
     def facts(self) -> Facts:
-        reach = NORMAL * self.error
+        reach = self.error.reach()
         figures = {
             "metric": self.rule.metric,
             "must": self.rule.must,
@@ -97,7 +97,7 @@ class Paired:
             "gain": self.gain,
             "low": self.gain - reach,
             "high": self.gain + reach,
-            "share": self.share,
+            "chance": self.chance,
             "at_least": self.at_least,
             "risk": self.risk,
             "passed": self.passed,
@@ -115,66 +115,20 @@ class Scored:
 
 @dataclass(frozen=True)
 class Rows:
-    """The outcomes of the rows that both models scored, and whose they are, numbered from 0.
-
-    `beat` is called while they are resampled, which takes long.
-    """
+    """The outcomes of the rows that both models scored; rows of one patient, and of one day, are alike."""
 
     outcome: Integers
-    who: Integers
-    resamples: int
-    seed: int
-    beat: Callable[[], None] = lambda: None
+    clusters: Clusters
 
-    def value(self, model: Scored, metric: str) -> float:
-        return float(METRICS[metric](tally(model.scores, self.outcome), model.use))
-
-    def resampled(self, model: Scored, metric: str) -> Floats:
-        """The metric of every resample; equal rows and seeds give the same resamples to every model."""
-        values = []
-        for block in tallies(model.scores, self.outcome, self.who, self.resamples, self.seed):
-            values.append(METRICS[metric](block, model.use))
-            self.beat()
-        return np.concatenate(values)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A challenger and another model on the same rows, by one metric."""
-
-    challenger: Scored
-    other: Scored
-    rows: Rows
-    metric: str
-
-    @property
-    def sign(self) -> int:
-        return -1 if self.metric in LESS_IS_BETTER else 1
-
-    @cached_property
-    def gain(self) -> float:
-        difference = self.rows.value(self.challenger, self.metric) - self.rows.value(self.other, self.metric)
-        return self.sign * difference
-
-    @cached_property
-    def gains(self) -> list[float]:
-        """The gain in every resample that has one."""
-        challenger = self.rows.resampled(self.challenger, self.metric)
-        other = self.rows.resampled(self.other, self.metric)
-        return [gain for gain in (self.sign * (challenger - other)).tolist() if math.isfinite(gain)]
-
-    @property
-    def error(self) -> float:
-        mean = math.fsum(self.gains) / len(self.gains)
-        return math.sqrt(math.fsum((gain - mean) ** 2 for gain in self.gains) / (len(self.gains) - 1))
+    def measured(self, model: Scored, metric: str) -> tuple[float, Floats]:
+        """The metric, and how far each row pulls it."""
+        value = METRICS[metric](tally(model.scores, self.outcome), model.use)
+        return float(value), every(Table(model.scores, self.outcome.astype(np.float64)), model.use)[metric]
 
 
 def compare(challenger: Scored, other: Scored, rows: Rows, rule: Rule, risk: float) -> Paired:
-    """Hold a challenger against another model; one that is worse by the margin passes with this chance at most.
-
-    A standard error and the normal distribution serve where a percentile does not: the risk of one test of many is
-    one in a thousand, which no thousand resamples can show.
-    """
-    both = Comparison(challenger, other, rows, rule.metric)
-    share = sum(gain >= rule.least for gain in both.gains) / len(both.gains)
-    return Paired(rule, both.gain, both.error, share, risk)
+    """Hold a challenger against another model; one that is worse by the margin passes with this chance at most."""
+    sign = -1 if rule.metric in LESS_IS_BETTER else 1
+    mine, my_pulls = rows.measured(challenger, rule.metric)
+    theirs, their_pulls = rows.measured(other, rule.metric)
+    return Paired(rule, sign * (mine - theirs), rows.clusters.error(my_pulls - their_pulls), risk)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from jobs.champions.paired import POWER
+from rounds.clusters import caution
 from rounds.manifest import Facts
 
+SMALLEST = 0.0001  # share of tests that is told in figures
 NAMES = {
     "auc": "AUC",
     "pr_auc": "area under the precision-recall curve",
@@ -24,7 +26,7 @@ def refusals(test: Facts) -> str:
         sentences.append(difference(f"the {rival}, version {facts['version']}", facts))
         sentences.append(rule(facts))
         sentences += strength(facts, test["rows"])
-    return "; ".join(sentences)
+    return "; ".join([*sentences, *days(test)])
 
 
 def success(test: Facts) -> str:
@@ -33,7 +35,13 @@ def success(test: Facts) -> str:
         return ""
     facts = test["against"]["champion"]
     rival = f"version {facts['version']}"
-    return f": {difference(rival, facts)}; {rule(facts)}"
+    return f": {'; '.join([difference(rival, facts), rule(facts), *days(test)])}"
+
+
+def days(test: Facts) -> list[str]:
+    """What is to be said where the rows are of few days, within a longer sentence."""
+    said = caution(test["days"]).rstrip(".")
+    return [said[:1].lower() + said[1:]] if said else []
 
 
 def difference(rival: str, facts: Facts) -> str:
@@ -44,13 +52,18 @@ def difference(rival: str, facts: Facts) -> str:
 
 
 def rule(facts: Facts) -> str:
-    """What is asked for, and the share of resamples that show it."""
-    share = f"{facts['share']:.0%} of the resamples"
+    """What is asked for, and how often chance alone would show as much."""
     if facts["must"] == "improve":
         bound = " by its lower bound" if facts["surely"] else ""
-        return f"register asks for a gain of at least {facts['by']:g}{bound}, and {share} reach it"
-    loss = max(0.0, -facts["at_least"])
-    return f"it may be {loss:.4f} worse, {facts['by']:g} is tolerated, and {share} are within"
+        chance = f"a true gain of {facts['by']:g} shows as much in {percent(facts['chance'])} of tests"
+        return f"register asks for a gain of at least {facts['by']:g}{bound}, and {chance}"
+    loss, risk = max(0.0, -facts["at_least"]), f"{percent(facts['risk'])} is tolerated"
+    chance = f"a model worse by {facts['by']:g} shows as much in {percent(facts['chance'])} of tests, and {risk}"
+    return f"it may be {loss:.4f} worse, {facts['by']:g} is tolerated; {chance}"
+
+
+def percent(chance: float) -> str:
+    return f"{chance:.2%}" if chance >= SMALLEST else f"less than {SMALLEST:.2%}"
 
 
 def strength(facts: Facts, rows: int) -> list[str]:

@@ -14,7 +14,7 @@ from jobs.report.markup import table as _table
 from jobs.report.markup import text as _t
 from jobs.report.style import badge
 from jobs.report.words import FIGURES, MOMENTS, VERDICTS, figure
-from rounds.clusters import FEWEST_DAYS
+from rounds.clusters import account
 
 Found = dict[str, Any]
 
@@ -109,18 +109,8 @@ def _of_whom(found: Found) -> str:
         f"every case that the model or its calibrator saw; {test['base_rate']:.1%} of them with the outcome. The "
         f"prediction is made {MOMENTS[found['moment']]}. The clinic can call {use['capacity']:.0%} of those "
         f"who did not book for the same day; the calling "
-        f"threshold is a risk of {use['threshold']:.1%}. {_intervals(test['days'])}"
+        f"threshold is a risk of {use['threshold']:.1%}. {account(test['days'])}"
     )
-
-
-def _intervals(days: int) -> str:
-    """What the intervals account for."""
-    if days < FEWEST_DAYS:
-        return (
-            f"The intervals account for patients alone: there are {days} days, and below {FEWEST_DAYS} nobody can see "
-            "how days differ, so they may be too narrow."
-        )
-    return f"The intervals account for patients and for the {days} days."
 
 
 def _plots(found: Found) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs.champions.wording import strength
 from jobs.report.markup import document, number, section, table, text
+from rounds.clusters import account
 from rounds.manifest import Facts
 
 
@@ -30,7 +31,7 @@ def _about(test: Facts) -> str:
         for name, facts in test["against"].items()
         for say in strength(facts, test["rows"])
     ]
-    return " ".join([_AGAINST, rows, uses, *weak])
+    return " ".join([_AGAINST, rows, uses, account(test["days"]), *weak])
 
 
 def _against(test: Facts) -> str:

@@ -1,4 +1,4 @@
-"""How well a score did, weighted, and how sure that is: each row's pull on a figure, summed over whole patients.
+"""How well a score did, weighted, and how sure that is: each row's pull on a figure, over whole patients and days.
 
 No resampling: the pulls (the figure's influence function) give the same error as drawing patients again and again,
 in one pass, also of a difference between two figures on the same rows, and a million rows take a second.
@@ -6,14 +6,15 @@ in one pass, also of a difference between two figures on the same rows, and a mi
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rounds.intervals import NORMAL, Estimate, calibration_error
+from rounds import intervals
+from rounds.clusters import Clusters, Error
+from rounds.intervals import Estimate
 from rounds.metrics import BINS
 
 if TYPE_CHECKING:
@@ -23,73 +24,63 @@ if TYPE_CHECKING:
     Integers = NDArray[np.integer]
     Flags = NDArray[np.bool_]
 
-RIDGE = 1e-18  # on the diagonal of a covariance: a group that never varies has none
-DRAWS = 1000
-
 
 @dataclass(frozen=True)
 class Answers:
-    """Row by row: the score, what happened (0, 1, or the chance of it), for how many rows it stands, and whose it is.
-
-    `who` numbers the patients from 0.
+    """Row by row: the score, what happened (0, 1, or the chance of it), for how many rows it stands, and whose it is
+    on which day.
     """
 
     score: Floats
     happened: Floats
     weight: Floats
-    who: Integers
+    clusters: Clusters
 
     def of(self, rows: Flags) -> Answers:
-        return Answers(self.score[rows], self.happened[rows], self.weight[rows], self.who[rows])
+        return Answers(self.score[rows], self.happened[rows], self.weight[rows], self.clusters.part(rows))
 
     def promised(self) -> Answers:
         """The same rows, if each happened as often as its score says."""
-        return Answers(self.score, self.score, self.weight, self.who)
+        return replace(self, happened=self.score)
 
     @cached_property
     def total(self) -> float:
         return float(self.weight.sum())
-
-    @cached_property
-    def patients(self) -> int:
-        return len(np.unique(self.who))
 
     @property
     def effective(self) -> int:
         """How many rows of equal weight would say as much (Kish)."""
         return round(self.total**2 / float((self.weight**2).sum())) if self.total else 0
 
+    @cached_property
+    def rarer(self) -> int:
+        """How many rows are of the rarer outcome."""
+        having = int((self.happened > 0.5).sum())
+        return min(having, len(self.happened) - having)
+
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure, and how far each patient pulls it from what it would be without them."""
+    """A figure, and how far each row pulls it from what it would be without it."""
 
     value: float
     pulls: Floats
+    answers: Answers
 
     def __sub__(self, other: Figure) -> Figure:
-        return Figure(self.value - other.value, self.pulls - other.pulls)
+        return Figure(self.value - other.value, self.pulls - other.pulls, self.answers)
 
-    @property
-    def error(self) -> float:
-        patients = np.count_nonzero(self.pulls)
-        return math.sqrt(float((self.pulls**2).sum()) * patients / (patients - 1)) if patients > 1 else math.nan
+    @cached_property
+    def error(self) -> Error:
+        return self.answers.clusters.error(self.pulls)
 
     def share(self) -> Estimate:
-        """The 95% interval of a share, on the scale of log odds."""
-        if not 0 < self.value < 1:
-            return Estimate(self.value, math.nan, math.nan)
-        centre = math.log(self.value / (1 - self.value))
-        reach = NORMAL * self.error / (self.value * (1 - self.value))
-        low, high = (1 / (1 + math.exp(-centre - end)) for end in (-reach, reach))
-        return Estimate(self.value, low, high)
+        """The 95% interval of a share."""
+        return intervals.share(self.value, self.error.reach(), self.answers.rarer)
 
     def ratio(self) -> Estimate:
-        """The 95% interval of a ratio, on the scale of its logarithm."""
-        if not self.value > 0:
-            return Estimate(self.value, math.nan, math.nan)
-        factor = math.exp(NORMAL * self.error / self.value)
-        return Estimate(self.value, self.value / factor, self.value * factor)
+        """The 95% interval of a ratio."""
+        return intervals.ratio(self.value, self.error.reach())
 
 
 def auc(answers: Answers) -> Figure | None:
@@ -108,7 +99,7 @@ def auc(answers: Answers) -> Figure | None:
     value = float((having * beaten).sum()) / with_outcome
     pulls = np.empty(len(order))
     pulls[order] = having / with_outcome * (beaten - value) + lacking / without * (beating - value)
-    return _figure(value, pulls, answers)
+    return Figure(value, pulls, answers)
 
 
 def brier(answers: Answers) -> Figure:
@@ -121,14 +112,14 @@ def mean(answers: Answers, values: Floats, around: float | None = None) -> Figur
     """The pulls are from the mean itself, or from what is held to be the truth: of few patients these are surer."""
     found = float((answers.weight * values).sum()) / answers.total
     centre = found if around is None else around
-    return _figure(found, answers.weight * (values - centre) / answers.total, answers)
+    return Figure(found, answers.weight * (values - centre) / answers.total, answers)
 
 
 def observed_over_expected(answers: Answers) -> Figure:
     """How often it happened, as a multiple of how often the scores said it would."""
     expected = float((answers.weight * answers.score).sum())
     value = float((answers.weight * answers.happened).sum()) / expected
-    return _figure(value, answers.weight * (answers.happened - value * answers.score) / expected, answers)
+    return Figure(value, answers.weight * (answers.happened - value * answers.score) / expected, answers)
 
 
 def ece(answers: Answers, seed: int) -> Estimate:
@@ -136,14 +127,11 @@ def ece(answers: Answers, seed: int) -> Estimate:
     group = groups(answers)
     off = answers.weight * (answers.happened - answers.score) / answers.total
     gaps: Floats = np.bincount(group, weights=off).astype(np.float64)
-    share = answers.weight / answers.total
-    pulls = [
-        _by_patient(np.where(group == at, off, 0.0) - gap * share, answers) for at, gap in enumerate(gaps.tolist())
-    ]
-    covariance = np.array([[float((one * other).sum()) for other in pulls] for one in pulls])
-    root = np.linalg.cholesky(covariance + RIDGE * np.eye(len(pulls)))
-    noise = np.random.Generator(np.random.PCG64(seed)).standard_normal((DRAWS, len(pulls))) @ root.T
-    return Estimate(float(np.abs(gaps).sum()), *calibration_error(gaps, gaps + noise))
+    pulls = np.zeros((len(group), len(gaps)))
+    pulls[np.arange(len(group)), group] = off
+    pulls -= gaps * (answers.weight / answers.total)[:, None]
+    ends = intervals.calibration_interval(gaps, pulls, answers.clusters, seed)
+    return Estimate(float(np.abs(gaps).sum()), *ends)
 
 
 def groups(answers: Answers) -> Integers:
@@ -153,11 +141,3 @@ def groups(answers: Answers) -> Integers:
     before = np.cumsum(weight) - weight
     tenth = np.minimum(np.floor(before * BINS / weight.sum()), BINS - 1)
     return np.asarray(np.unique(tenth, return_inverse=True)[1][tie])
-
-
-def _figure(value: float, pulls: Floats, answers: Answers) -> Figure:
-    return Figure(value, _by_patient(pulls, answers))
-
-
-def _by_patient(pulls: Floats, answers: Answers) -> Floats:
-    return np.bincount(answers.who, weights=pulls).astype(np.float64)

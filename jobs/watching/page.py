@@ -10,6 +10,7 @@ from jobs.report.markup import section as _section
 from jobs.report.markup import table as _table
 from jobs.report.style import badge
 from jobs.watching import pictures
+from rounds.clusters import FEWEST_DAYS, account
 
 Found = dict[str, Any]
 SEEN = {"enough": "enough to judge", "little": "too few to judge", "nothing": "no prediction"}
@@ -150,8 +151,9 @@ def _word(each: Found) -> str:
 def _performance_lead(performance: Found) -> str:
     return (
         f"{performance['labels']:,} outcomes count, older ones than the windows too: {METHODS[performance['method']]}. "
-        "Intervals are of 95%, over whole patients. The estimate needs no outcome; it holds as long as the calibration "
-        "does. The verdict goes by what the scores of the very rows that count promise, and by the champion's test."
+        f"{account(performance['days'])} Those of a window of fewer than {FEWEST_DAYS} days account for patients alone. "
+        "The estimate needs no outcome; it holds as long as the calibration does. "
+        "The verdict goes by what the scores of the very rows that count promise, and by the champion's test."
     )
 
 

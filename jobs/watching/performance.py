@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,8 @@ import numpy as np
 from jobs.judging.parts import FEW
 from jobs.watching.figures import Answers, Figure, auc, brier, ece, mean, observed_over_expected
 from jobs.watching.weights import Evidence, weigh
-from rounds.intervals import NORMAL, Estimate
+from rounds.clusters import NORMAL, Clusters, caution, normal_quantile
+from rounds.intervals import Estimate
 from rounds.manifest import Facts
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Rows:
     """The champion's newest answer to each appointment: what it said, what came of it (not a number: not known), what
     was done and with which chance (`otherwise`: something that is not taken to change what comes); `who` numbers the
-    patients, `window` the windows from the newest.
+    patients, `day` the days of the appointments, `window` the windows from the newest.
     """
 
     score: Floats
@@ -37,6 +37,7 @@ class Rows:
     acted: Flags
     propensity: Floats
     who: Integers
+    day: Integers
     window: Integers
     otherwise: Flags
 
@@ -65,14 +66,14 @@ class Asked:
     wrong_looks: float | None = None  # of the verdict; as often as `false_alarms` where nothing is said
 
     @property
-    def reach(self) -> float:
-        """So many errors away is beyond chance, in either of the two ways to be worse: the AUC and the calibration."""
-        return NormalDist().inv_cdf(1 - (self.wrong_looks or self.false_alarms) / 2)
+    def risk(self) -> float:
+        """Of each of the two ways to be called worse by chance: the AUC and the calibration."""
+        return (self.wrong_looks or self.false_alarms) / 2
 
     @property
-    def reach_of_rate(self) -> float:
-        """The same for the outcome's rate, which asks for nothing by itself."""
-        return NormalDist().inv_cdf(1 - self.false_alarms / 2)
+    def risk_of_rate(self) -> float:
+        """The same for the outcome's rate, on either side, which asks for nothing by itself."""
+        return self.false_alarms / 2
 
 
 def judge(rows: Rows, tested: Facts, asked: Asked) -> Facts:
@@ -83,7 +84,8 @@ def judge(rows: Rows, tested: Facts, asked: Asked) -> Facts:
     fair = _answers(rows, rows.outcome, evidence.weight).of(evidence.used)
     facts: Facts = {
         "labels": len(fair.score),
-        "patients": fair.patients,
+        "patients": fair.clusters.patients,
+        "days": fair.clusters.days,
         "effective": fair.effective,
         "called": evidence.called,
         "method": evidence.method,
@@ -102,7 +104,7 @@ def enough(answers: Answers, rows: int) -> bool:
     """
     having = int((answers.happened > 0.5).sum())
     several = FEW <= having <= len(answers.happened) - FEW
-    return several and answers.effective >= rows and answers.patients >= PATIENTS
+    return several and answers.effective >= rows and answers.clusters.patients >= PATIENTS
 
 
 def calibration(answers: Answers) -> Facts:
@@ -119,7 +121,7 @@ def calibration(answers: Answers) -> Facts:
 
 
 def _answers(rows: Rows, happened: Floats, weight: Floats) -> Answers:
-    return Answers(rows.score, happened, weight, rows.who)
+    return Answers(rows.score, happened, weight, Clusters.of(rows.who, rows.day))
 
 
 def _beside(
@@ -134,7 +136,7 @@ def _beside(
     """One figure four times: realised, as all outcomes would have it, as the scores promise, and as it was tested."""
 
     def told(answers: Answers | None) -> Facts | None:
-        if answers is None or len(answers.score) < asked.rows or answers.patients < PATIENTS:
+        if answers is None or len(answers.score) < asked.rows or answers.clusters.patients < PATIENTS:
             return None
         found = figure(answers)
         found = found.share() if isinstance(found, Figure) else found
@@ -158,7 +160,7 @@ def verdict(facts: Facts, fair: Answers, evidence: Evidence, tested: Facts, aske
     lower, higher = ([each for each in against if each.beyond(way, asked)] for way in (-1, 1))
     falls = [f"The AUC is {-each.apart:.3f} below {each.name}, which is beyond chance." for each in lower]
     says = falls if len(lower) == len(against) else []
-    if (off := _miscalibrated(facts, asked)) is not None:
+    if (off := _miscalibrated(facts, fair, asked)) is not None:
         says = [*says, off]
     word = "worse" if says else "better" if len(higher) == len(against) else "as_expected"
     if word == "as_expected" and lower:
@@ -171,6 +173,7 @@ def verdict(facts: Facts, fair: Answers, evidence: Evidence, tested: Facts, aske
         says = [f"The AUC is above {' and '.join(each.name for each in against)}, beyond chance."]
     if not alike:
         says.append("It is not held against the champion's test, which was made on everybody.")
+    says += [few] if (few := caution(fair.clusters.days)) else []
     last = against[-1]
     return {
         "verdict": word,
@@ -182,18 +185,18 @@ def verdict(facts: Facts, fair: Answers, evidence: Evidence, tested: Facts, aske
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What the AUC is held against: how far it is apart from it, how sure that is, and what of it says nothing."""
+    """What the AUC is held against: how far it is apart from it, how far chance reaches, and what of it says nothing."""
 
     kind: str
     name: str
     value: float
     apart: float
-    error: float
+    reach: float
     allowed: float = 0.0
 
     def beyond(self, way: int, asked: Asked) -> bool:
         """Whether it lies beyond chance, and further than matters, below (-1) or above (1)."""
-        return way * self.apart >= asked.margin and way * self.apart - self.allowed > asked.reach * self.error
+        return way * self.apart >= asked.margin and way * self.apart - self.allowed > self.reach
 
 
 def yardsticks(fair: Answers, tested: Facts | None, asked: Asked) -> list[Yardstick]:
@@ -209,11 +212,12 @@ def yardsticks(fair: Answers, tested: Facts | None, asked: Asked) -> list[Yardst
     held = tested is not None and None not in (tested["low"], tested["high"])
     allowed = 0.0 if held else overpromise(fair, promised.value, asked.ece)
     name = "what the scores of the same rows promise"
-    found = [Yardstick("promised", name, promised.value, apart.value, apart.error, allowed)]
+    found = [Yardstick("promised", name, promised.value, apart.value, apart.error.reach(asked.risk), allowed)]
     if tested is not None and held:
         value = tested["value"]
-        error = math.hypot(realised.error, (tested["high"] - tested["low"]) / (2 * NORMAL))
-        found.append(Yardstick("tested", "the champion's own test", value, realised.value - value, error))
+        of_test = normal_quantile(asked.risk) * (tested["high"] - tested["low"]) / (2 * NORMAL)
+        reach = math.hypot(realised.error.reach(asked.risk), of_test)
+        found.append(Yardstick("tested", "the champion's own test", value, realised.value - value, reach))
     return found
 
 
@@ -227,11 +231,11 @@ def overpromise(answers: Answers, promised: float, ece: float | None) -> float:
     return share * abs(promised - 0.5)
 
 
-def _miscalibrated(facts: Facts, asked: Asked) -> str | None:
+def _miscalibrated(facts: Facts, fair: Answers, asked: Asked) -> str | None:
     found = facts["ece"]["realised"]
     if asked.ece is None or found is None:
         return None
-    surely = found["value"] - (found["value"] - found["low"]) * asked.reach / NORMAL
+    surely = found["value"] - (found["value"] - found["low"]) * fair.clusters.stretch(asked.risk)
     if not surely > asked.ece:
         return None
     return (
@@ -284,7 +288,8 @@ def target(rows: Rows, reference: Facts, asked: Asked) -> Facts | None:
     if reference.get("rows") and evidence.method != "not called only":
         was = reference["true"] / reference["rows"]
         worth = reference.get("effective", reference["rows"])  # a patient's rows count as fewer; older bundles lack it
-        error = math.hypot(mean(fair, fair.happened, was).error, math.sqrt(was * (1 - was) / worth))
+        of_then = normal_quantile(asked.risk_of_rate) * math.sqrt(was * (1 - was) / worth)
+        reach = math.hypot(mean(fair, fair.happened, was).error.reach(asked.risk_of_rate), of_then)
         moved = abs(told.value - was)
-        facts |= {"reference": was, "drifted": moved > asked.reach_of_rate * error and moved >= (asked.ece or 0.0)}
+        facts |= {"reference": was, "drifted": moved > reach and moved >= (asked.ece or 0.0)}
     return facts

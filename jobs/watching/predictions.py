@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -69,6 +69,7 @@ class Predictions:
             acted,
             _numbers(mine, "propensity"),
             self.who[self.own],
+            mine.get_column("day").to_numpy(),
             self.window[self.own],
             ~acted & touched(mine, ("message", "call")),
         )
@@ -102,7 +103,7 @@ class Predictions:
         return None
 
 
-FIXED = ("window", "who", "bundle", "history", "outcome", "action", "propensity", "observed", "at")
+FIXED = ("window", "who", "day", "bundle", "history", "outcome", "action", "propensity", "observed", "at")
 
 
 def assemble(
@@ -117,6 +118,7 @@ def assemble(
     wanted = [name for name in dict.fromkeys(each.column for each in slices) if name in sent]
     columns = [
         *(name for name in FIXED if name in schema),
+        _day(sent, bundle.sections["when"]["happens"]).alias("day"),
         "features",
         "score",
         *(sent[name].alias(name) for name in wanted),
@@ -138,6 +140,13 @@ def assemble(
     known = set(bundle.sections["columns"])
     kept = kept.drop("features", "score").with_columns((pl.col("who").rank("dense") - 1).cast(pl.Int64))
     return Predictions(kept, matrix, score, own, left, tuple(sorted(set(sent) - known)), told)
+
+
+def _day(sent: Mapping[str, pl.Expr], happens: str) -> pl.Expr:
+    """The day of an appointment as a number; that of its prediction, where it was not sent."""
+    predicted = pl.col("at").dt.date()
+    day = pl.coalesce(sent[happens].cast(pl.Date), predicted) if happens in sent else predicted
+    return day.to_physical()
 
 
 def touched(table: pl.DataFrame, actions: Collection[str]) -> Flags:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
@@ -12,14 +12,14 @@ import pytest
 
 from jobs.champions import wording
 from jobs.champions.paired import Paired, Rows, Rule, Scored, against_anchor, against_champion, compare
-from rounds.bootstrap import BLOCK
+from rounds.clusters import Clusters, Error
 from rounds.metrics import METRICS, Operation, roc_auc, tally
 from rounds.modelling import LESS_IS_BETTER, Register
 
 MARGIN, BEST = 0.005, 0.73
 NO_LOSS = Rule("not_worse", "auc", MARGIN, surely=False)
 USE = Operation(threshold=0.5, capacity=0.1)
-TESTS, RESAMPLES = 200, 200
+TESTS, DAYS = 200, 30
 RISK = Register().risk
 
 
@@ -44,7 +44,7 @@ def table(seed: int, patients: int = 3000) -> Table:
     who = np.repeat(np.arange(patients), draw.integers(1, 5, patients))
     outcome = (draw.random(len(who)) < 0.2).astype(np.int64)
     common = 0.6 * draw.normal(size=patients)[who] + 0.8 * draw.normal(size=len(who))
-    return Table(seed, Rows(outcome, who, RESAMPLES, 7), common)
+    return Table(seed, Rows(outcome, Clusters.of(who, draw.integers(0, DAYS, len(who)))), common)
 
 
 def passes(auc: float, tests: int = TESTS, patients: int = 3000) -> int:
@@ -99,7 +99,7 @@ def test_fifty_small_losses_do_not_end_below_the_margin(fresh: bool) -> None:
 def test_the_same_scores_differ_by_nothing() -> None:
     small = table(3)
     scores = small.scored(BEST, 1)
-    assert compare(scores, scores, small.rows, NO_LOSS, RISK) == Paired(NO_LOSS, 0.0, 0.0, 1.0, RISK)
+    assert compare(scores, scores, small.rows, NO_LOSS, RISK) == Paired(NO_LOSS, 0.0, Error(0.0, 0.0, DAYS - 1), RISK)
 
 
 def test_equal_input_gives_equal_numbers() -> None:
@@ -109,16 +109,8 @@ def test_equal_input_gives_equal_numbers() -> None:
 
 
 def test_more_tests_a_year_ask_for_more() -> None:
-    found = [Paired(NO_LOSS, 0.0, 0.001, 1.0, Register(tests_per_year=tests).risk).at_least for tests in (1, 12, 60)]
+    found = [Paired(NO_LOSS, 0.0, Error(0.001), Register(tests_per_year=tests).risk).at_least for tests in (1, 12, 60)]
     assert found == sorted(found, reverse=True) and found[-1] > -MARGIN
-
-
-def test_signs_of_life_are_given_while_rows_are_resampled() -> None:
-    small, beats = table(3), [0]
-    told = replace(small.rows, beat=lambda: beats.append(beats[-1] + 1))
-    scores = small.scored(BEST, 1), small.scored(BEST, 2)
-    assert compare(*scores, told, NO_LOSS, RISK) == compare(*scores, small.rows, NO_LOSS, RISK)
-    assert beats[-1] >= RESAMPLES * len(told.who) // BLOCK
 
 
 def probabilities(small: Table, noise: float) -> Scored:
@@ -150,23 +142,29 @@ def test_every_metric_is_a_choice_but_the_calibration_error() -> None:
     ("gain", "surely", "passed"), [(0.02, False, True), (0.0199, False, False), (0.02, True, False), (0.04, True, True)]
 )
 def test_an_improvement_is_asked_of_the_gain_or_of_its_lower_bound(gain: float, surely: bool, passed: bool) -> None:
-    assert Paired(Rule("improve", "f1", 0.02, surely), gain, 0.01, 0.5, 0.025).passed is passed
+    assert Paired(Rule("improve", "f1", 0.02, surely), gain, Error(0.01), 0.025).passed is passed
 
 
 def test_a_gain_that_is_not_a_number_never_passes() -> None:
     for rule in (NO_LOSS, Rule("improve", "f1", 0.02, False), Rule("improve", "f1", 0.02, True)):
-        assert not Paired(rule, math.nan, 0.01, 0.5, 0.025).passed
+        assert not Paired(rule, math.nan, Error(0.01), 0.025).passed
 
 
-def test_the_share_is_how_often_the_gain_is_reached() -> None:
-    """Where the true gain is what is asked for, about half of the resamples reach it."""
+def test_the_chance_is_how_often_a_gain_that_is_only_asked_for_shows_as_much() -> None:
     small = table(9)
     better, best = small.scored(BEST + 0.02, 1), small.scored(BEST, 2)
     gain = compare(better, best, small.rows, NO_LOSS, RISK).gain
     at_gain = compare(better, best, small.rows, Rule("improve", "auc", gain, False), RISK)
-    assert 0.35 < at_gain.share < 0.65 and at_gain.passed
-    beyond = compare(better, best, small.rows, Rule("improve", "auc", gain + 3 * at_gain.error, False), RISK)
-    assert beyond.share < 0.02 and not beyond.passed
+    assert at_gain.chance == pytest.approx(0.5) and at_gain.passed
+    beyond = compare(better, best, small.rows, Rule("improve", "auc", gain + 3 * at_gain.error.larger, False), RISK)
+    assert beyond.chance > 0.98 and not beyond.passed
+
+
+@pytest.mark.parametrize("freedom", [0, 7, 29])
+def test_what_passes_is_what_chance_hardly_shows(freedom: int) -> None:
+    for gain in (-0.002, 0.001, 0.003, 0.006):
+        paired = Paired(NO_LOSS, gain, Error(0.001, 0.0015 if freedom else 0.0, freedom), RISK)
+        assert paired.passed == (paired.chance < RISK)
 
 
 def test_the_anchor_is_asked_for_auc_whatever_the_champion_is_asked_for() -> None:
@@ -177,30 +175,30 @@ def test_the_anchor_is_asked_for_auc_whatever_the_champion_is_asked_for() -> Non
 
 
 def test_facts_and_sentences_say_how_sure_it_is() -> None:
-    paired = Paired(Rule("improve", "f1", 0.02, surely=False), 0.0113, 0.0079, 0.13, 0.025)
+    paired = Paired(Rule("improve", "f1", 0.02, surely=False), 0.0113, Error(0.0079), 0.025)
     assert paired.facts["low"] == pytest.approx(0.0113 - 1.96 * 0.0079, abs=1e-5)
     assert paired.facts["high"] == pytest.approx(0.0113 + 1.96 * 0.0079, abs=1e-5)
-    assert (paired.facts["share"], paired.facts["passed"]) == (0.13, False)
-    test = {"cannot_tell": "", "rows": 5000, "against": {"champion": {"version": 3, **paired.facts}}}
+    assert (paired.facts["chance"], paired.facts["passed"]) == (pytest.approx(0.865, abs=0.001), False)
+    test = {"cannot_tell": "", "rows": 5000, "days": 7, "against": {"champion": {"version": 3, **paired.facts}}}
     for sentence in (wording.refusals(test), wording.success(test)):
         for words in (
             "F1 is 0.0113 better",
             "version 3",
             "-0.0042 to +0.0268",
             "at least 0.02",
-            "13% of the resamples",
+            "shows as much in 86.48% of tests",
         ):
             assert words in sentence
     assert wording.success({}) == ""
 
 
 def test_a_table_that_is_too_small_to_show_it_is_named_with_the_rows_that_would() -> None:
-    weak = Paired(NO_LOSS, -0.001, 0.004, 0.8, RISK)
+    weak = Paired(NO_LOSS, -0.001, Error(0.004), RISK)
     told = weak.power(1000)
     assert told["power"] < 0.1 and told["rows_wanted"] > 5000
     facts = {"version": 3, **weak.facts, **told}
-    sentence = wording.refusals({"cannot_tell": "", "rows": 1000, "against": {"champion": facts}})
+    sentence = wording.refusals({"cannot_tell": "", "rows": 1000, "days": 20, "against": {"champion": facts}})
     assert f"1,000 rows pass an equal model in {told['power']:.0%} of tests" in sentence
     assert f"{told['rows_wanted']:,} would in 80%" in sentence
-    assert wording.strength({**facts, **Paired(NO_LOSS, 0.0, 0.0005, 1.0, RISK).power(1000)}, 1000) == []
-    assert Paired(Rule("improve", "auc", 0.01, False), 0.0, 0.004, 0.8, RISK).power(1000) == {}
+    assert wording.strength({**facts, **Paired(NO_LOSS, 0.0, Error(0.0005), RISK).power(1000)}, 1000) == []
+    assert Paired(Rule("improve", "auc", 0.01, False), 0.0, Error(0.004), RISK).power(1000) == {}

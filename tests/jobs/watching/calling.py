@@ -42,4 +42,5 @@ def clinic(
     outcome = np.where(acted & (draw.random(2 * patients) < works), 0.0, truth)
     propensity = np.where(asked, np.where(acted, chance, 1 - chance), 1.0)
     none = np.zeros(len(who), dtype=np.int64)
-    return Called(Rows(score, outcome, acted, propensity, who, none, none > 0), truth)
+    day = np.arange(len(who)) % 40
+    return Called(Rows(score, outcome, acted, propensity, who, day, none, none > 0), truth)

@@ -11,9 +11,9 @@ import polars as pl
 from jobs.watching.predictions import assemble
 
 MADE = datetime(2026, 11, 1, tzinfo=UTC)
-BUNDLE: Any = SimpleNamespace(digest="own", features=("age", "lead"), sections={"columns": {}})
+BUNDLE: Any = SimpleNamespace(digest="own", features=("age", "lead"), sections={"columns": {}, "when": {"happens": "day"}})
 ROW = {
-    **{"window": 0, "who": "one", "bundle": "own", "history": "known", "features": [40.0, 3.0], "score": 0.2},
+    **{"at": MADE, "window": 0, "who": "one", "bundle": "own", "history": "known", "features": [40.0, 3.0], "score": 0.2},
     **{"last": True, "outcome": True, "action": "none", "propensity": 1.0, "observed": MADE + timedelta(days=1)},
 }
 
