@@ -1,8 +1,7 @@
-"""Every metric with its interval on 30,000 rows, beside plain resamples: `python -m bench.evaluate [coverage]`."""
+"""Every metric with its interval on 30,000 rows, beside plain resamples: `python -m bench.evaluate`."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +12,6 @@ from sklearn import metrics as sklearn
 from rounds.clusters import Clusters
 from rounds.intervals import measure
 from rounds.metrics import BINS, Operation
-from tests.rounds import test_intervals as small
 
 ROWS, PATIENTS, DAYS, RESAMPLES, LOOPS, SEED = 30_000, 20_000, 30, 1000, 20, 7
 USE = Operation(threshold=0.4, capacity=0.1)
@@ -74,12 +72,6 @@ def main() -> None:
     print(f"{ROWS:,} rows of {who.max() + 1:,} patients on {DAYS} days, every metric with its interval")
     print(f"  here         {ours:7.2f} s")
     print(f"  plain loop   {theirs:7.2f} s  ({theirs / ours:.0f} times as long; from {LOOPS} resamples)")
-    if "coverage" in sys.argv[1:]:
-        for world, (days, differ) in small.WORLDS.items():
-            tables = list(small.covered(days, differ))
-            print(f"\ncoverage of 95% intervals over {len(tables)} tables of {small.PATIENTS} patients, {world}")
-            for name in tables[0]:
-                print(f"  {name:<24}{np.mean([one[name] for one in tables]):.1%}")
 
 
 if __name__ == "__main__":

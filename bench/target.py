@@ -51,7 +51,8 @@ def counted(who: Array, missed: Array) -> Facts:
 def alarmed(reference: Facts, who: Array, missed: Array, asked: float) -> bool:
     """Nobody was called, and no margin of the gate hides what is small."""
     none = np.zeros(len(who), bool)
-    rows = Rows(none.astype(float), missed.astype(float), none, np.ones(len(who)), who, np.arange(len(who)) % DAYS, none.astype(int), none)
+    day = np.arange(len(who)) % DAYS
+    rows = Rows(none.astype(float), missed.astype(float), none, np.ones(len(who)), who, day, none.astype(int), none)
     told = target(rows, reference, Asked(PROBLEM.monitor.rows, 0.0, None, asked, PROBLEM.monitor.seed))
     return told is not None and bool(told["drifted"])
 

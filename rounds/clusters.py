@@ -2,7 +2,7 @@
 
 Each row has a pull on a figure (its influence function). Sums of pulls over whole patients and over whole days give
 the error without any resampling: the variance by patients, plus that by days, less that by both (Cameron, Gelbach and
-Miller 2011), with the t quantile of days minus one.
+Miller 2011). What days add has the t quantile of days minus one, and is never below 0.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 NORMAL = 1.959963984540054  # the 97.5% point of the normal curve
 TAIL = 0.025  # on either side of a 95% interval
 FEWEST_DAYS = 8  # below, nobody can see how days differ
-HALVINGS = 60  # of the room in which a quantile lies
+HALVINGS = 50  # of the room in which a quantile lies
+RAREST = 1e-9  # chances below it are not told apart
 
 
 def caution(days: int) -> str:
@@ -73,33 +74,33 @@ def t_quantile(risk: float, freedom: int) -> float:
 
 @dataclass(frozen=True)
 class Error:
-    """The standard error of a figure by patients alone, and by patients and days.
+    """The standard error of a figure by patients, and what days that differ add to it, in quadrature.
 
-    `freedom` is the number of days less one; 0 where there are too few days to see how they differ.
+    `freedom` is the number of days less one, for the t quantile of the days' part; 0 where there are too few days.
     """
 
     patients: float
-    both: float = 0.0
+    days: float = 0.0
     freedom: int = 0
 
     @property
-    def larger(self) -> float:
-        return max(self.patients, self.both)
+    def whole(self) -> float:
+        return math.hypot(self.patients, self.days)
 
     def reach(self, risk: float = TAIL) -> float:
         """How far chance moves the figure to one side at this risk; by itself, half the width of the 95% interval."""
         alone = normal_quantile(risk) * self.patients
-        return max(alone, t_quantile(risk, self.freedom) * self.both) if self.freedom else alone
+        return math.hypot(alone, t_quantile(risk, self.freedom) * self.days) if self.freedom else alone
 
     def tail(self, distance: float) -> float:
         """The chance that the figure lies at least so far above the truth."""
         if math.isnan(distance) or math.isnan(self.patients):
             return math.nan
-        far = abs(distance)
-        beyond = NormalDist().cdf(-far / self.patients) if self.patients else 0.0
-        if self.freedom and self.both:
-            beyond = max(beyond, t_tail(far / self.both, self.freedom))
-        return beyond if distance > 0 else 1 - beyond
+        far, low, high = abs(distance), math.log(RAREST), math.log(0.5)
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if self.reach(math.exp(middle)) < far else (middle, high)
+        return math.exp(low) if distance > 0 else 1 - math.exp(low)
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,11 @@ class Clusters:
         return np.asarray(np.unique(pairs, return_inverse=True)[1])
 
     def error(self, pulls: Floats) -> Error:
-        alone = math.sqrt(_variance(pulls, self.who))
+        by_patients = _variance(pulls, self.who)
         if not self.enough_days:
-            return Error(alone)
-        two_way = _variance(pulls, self.who) + _variance(pulls, self.day) - _variance(pulls, self._both)
-        return Error(alone, math.sqrt(max(two_way, 0.0)), self.days - 1)
+            return Error(math.sqrt(by_patients))
+        excess = _variance(pulls, self.day) - _variance(pulls, self._both)
+        return Error(math.sqrt(by_patients), math.sqrt(max(excess, 0.0)), self.days - 1)
 
     def reach(self, pulls: Floats) -> float:
         """Half the width of the 95% interval: by patients and days, and never less than by patients alone."""
@@ -148,8 +149,8 @@ class Clusters:
 
     def stretch(self, risk: float) -> float:
         """How many times as far as the 95% interval an interval reaches to one side at this risk."""
-        same = Error(1.0, 1.0, self.days - 1 if self.enough_days else 0)
-        return same.reach(risk) / same.reach()
+        days = Error(0.0, 1.0, self.days - 1) if self.enough_days else Error(1.0)
+        return days.reach(risk) / days.reach()
 
     def covariance_by_patients(self, pulls: Floats) -> Floats:
         """Of several figures, a column each."""

@@ -151,7 +151,7 @@ def _word(each: Found) -> str:
 def _performance_lead(performance: Found) -> str:
     return (
         f"{performance['labels']:,} outcomes count, older ones than the windows too: {METHODS[performance['method']]}. "
-        f"{account(performance['days'])} Those of a window of fewer than {FEWEST_DAYS} days account for patients alone. "
+        f"{account(performance['days'])} Those of a window below {FEWEST_DAYS} days account for patients alone. "
         "The estimate needs no outcome; it holds as long as the calibration does. "
         "The verdict goes by what the scores of the very rows that count promise, and by the champion's test."
     )

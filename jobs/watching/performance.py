@@ -185,7 +185,7 @@ def verdict(facts: Facts, fair: Answers, evidence: Evidence, tested: Facts, aske
 
 @dataclass(frozen=True)
 class Yardstick:
-    """What the AUC is held against: how far it is apart from it, how far chance reaches, and what of it says nothing."""
+    """What the AUC is held against: how far apart it is, how far chance reaches, and what of it says nothing."""
 
     kind: str
     name: str

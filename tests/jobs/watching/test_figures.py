@@ -42,7 +42,7 @@ def test_a_row_of_weight_three_is_three_rows() -> None:
     for figure in (auc, brier, observed_over_expected):
         one, other = figure(heavy), figure(often)
         assert one is not None and other is not None
-        assert (one.value, one.error.both) == pytest.approx((other.value, other.error.both))
+        assert (one.value, one.error.whole) == pytest.approx((other.value, other.error.whole))
     assert heavy.effective < len(heavy.score)
 
 
@@ -66,7 +66,7 @@ def test_what_scores_promise_is_what_happens_where_they_are_calibrated() -> None
     promised, realised = auc(found.promised()), auc(found)
     assert promised is not None and realised is not None
     apart = realised - promised
-    assert abs(apart.value) < 3 * apart.error.larger < 0.02
+    assert abs(apart.value) < 3 * apart.error.whole < 0.02
     assert brier(found.promised()).value == pytest.approx(brier(found).value, abs=0.003)
 
 

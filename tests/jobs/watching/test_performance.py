@@ -233,3 +233,22 @@ def test_windows_and_parts_are_told_apart() -> None:
         **{"slice": "sex", "part": "M", "rows": 50, "auc": None, "naive": None, "estimated": None},
         **{"labels": parts[1]["labels"], "calibration": None},
     }
+
+
+def test_figures_account_for_days_that_differ() -> None:
+    """On half of the days twice as many stay away: nobody knows how many such days the next weeks have."""
+    rows = sloped(3, 1.0)
+    more = (rows.day % 2 == 0) & (np.random.default_rng(1).random(8000) < 0.2)
+    worse = dataclasses.replace(rows, outcome=np.where(more, 1.0, rows.outcome))
+    alone = dataclasses.replace(worse, day=np.zeros(8000, np.int64))
+    both, patients = (judge(each, {}, ASKED) for each in (worse, alone))
+    widths = [each["calibration"]["high"] - each["calibration"]["low"] for each in (both, patients)]
+    assert widths[0] > 1.5 * widths[1]
+    assert both["ece"]["realised"]["low"] < patients["ece"]["realised"]["low"]
+
+
+def test_outcomes_of_few_days_are_said_to_be_so() -> None:
+    rows = sloped(3, 1.0)
+    week = judge(dataclasses.replace(rows, day=rows.day % 7), {}, ASKED)
+    assert week["days"] == 7 and "there are 7 days, and below 8 nobody can see how days differ" in week["says"][-1]
+    assert "nobody can see" not in " ".join(judge(rows, {}, ASKED)["says"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,10 +11,18 @@ import polars as pl
 from jobs.watching.predictions import assemble
 
 MADE = datetime(2026, 11, 1, tzinfo=UTC)
-BUNDLE: Any = SimpleNamespace(digest="own", features=("age", "lead"), sections={"columns": {}, "when": {"happens": "day"}})
+SECTIONS = {"columns": {}, "when": {"happens": "day"}}
+BUNDLE: Any = SimpleNamespace(digest="own", features=("age", "lead"), sections=SECTIONS)
 ROW = {
-    **{"at": MADE, "window": 0, "who": "one", "bundle": "own", "history": "known", "features": [40.0, 3.0], "score": 0.2},
-    **{"last": True, "outcome": True, "action": "none", "propensity": 1.0, "observed": MADE + timedelta(days=1)},
+    **{"window": 0, "who": "one", "bundle": "own", "history": "known", "features": [40.0, 3.0], "score": 0.2},
+    **{
+        "at": MADE,
+        "last": True,
+        "outcome": True,
+        "action": "none",
+        "propensity": 1.0,
+        "observed": MADE + timedelta(days=1),
+    },
 }
 
 
@@ -32,3 +40,10 @@ def test_outcomes_of_models_with_other_features_are_labels_too() -> None:
 def test_what_a_training_cannot_use_or_the_champion_knew_is_no_new_label() -> None:
     before = {"observed": MADE - timedelta(days=1)}
     assert labels({}, {"who": None}, {"outcome": None}, {"action": "call"}, {"last": False}, before) == (1, 4)
+
+
+def test_the_day_of_a_row_is_that_of_its_appointment() -> None:
+    sent = [{**ROW, "input_day": day} for day in (date(2026, 11, 20), date(2026, 11, 20), None)]
+    seen = assemble(pl.DataFrame(sent).lazy(), BUNDLE, (), lambda digest: False)
+    days = [date(1970, 1, 1) + timedelta(days=number) for number in seen.rows(("call",)).day.tolist()]
+    assert days == [date(2026, 11, 20), date(2026, 11, 20), MADE.date()], "that of the prediction where it was not sent"
