@@ -66,7 +66,7 @@ class World:
         return Window(self.matrix[rows], self.scores[rows], self.who[rows])
 
     def made(self, rows: Array) -> Facts:
-        part = self.matrix[rows], self.scores[rows], self.missed[rows], self.who[rows]
+        part = self.matrix[rows], self.scores[rows], self.missed[rows], self.who[rows], self.week[rows]
         return reference.statistics(names(self.matrix), *part)
 
     def rated(self, rate: float) -> World:

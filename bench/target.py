@@ -13,7 +13,7 @@ from jobs.watching.performance import Asked, Rows, target
 from rounds.manifest import Facts
 from rounds.reference import statistics
 
-WINDOWS, OFTEN, DAYS = 1000, 5, 28
+WINDOWS, OFTEN = 1000, 5
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ def pools() -> Iterator[tuple[str, Pool]]:
 
 def counted(who: Array, missed: Array) -> Facts:
     empty = np.zeros((len(who), 0))
-    return dict(statistics((), empty, np.zeros(len(who)), missed, who)["outcomes"])
+    return dict(statistics((), empty, np.zeros(len(who)), missed, who, np.zeros(len(who)))["outcomes"])
 
 
 def alarmed(reference: Facts, who: Array, missed: Array, asked: float) -> bool:
     """Nobody was called, and no margin of the gate hides what is small."""
     none = np.zeros(len(who), bool)
-    day = np.arange(len(who)) % DAYS
-    rows = Rows(none.astype(float), missed.astype(float), none, np.ones(len(who)), who, day, none.astype(int), none)
+    day = window = none.astype(int)
+    rows = Rows(none.astype(float), missed.astype(float), none, np.ones(len(who)), who, day, window, none)
     told = target(rows, reference, Asked(PROBLEM.monitor.rows, 0.0, None, asked, PROBLEM.monitor.seed))
     return told is not None and bool(told["drifted"])
 

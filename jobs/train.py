@@ -51,6 +51,7 @@ def fit(
     calibrator, choice = calibration.choose(margins, had, later(calibrating.get_column(knobs.split.by)))
     scores = calibrator(margins)
     who = calibrating.get_column(knobs.who).rank("dense").to_numpy()
+    days = day_numbers(calibrating.get_column(knobs.when.happens))
     weeks = reference.whole_weeks(day_numbers(calibrating.get_column(knobs.split.by)))
     can = callable_rows(calibrating, knobs)
     call = threshold(scores[can], knobs.train.capacity)
@@ -63,7 +64,7 @@ def fit(
         thresholds={"capacity": call},
         definition=definition,
         sections=TypeAdapter(Sections).dump_python(knobs, mode="json", by_alias=True, exclude_defaults=True),
-        reference=reference.statistics(names, *(part[weeks] for part in (held, scores, had, who))),
+        reference=reference.statistics(names, *(part[weeks] for part in (held, scores, had, who, days))),
         knobs=knobs.train.model_dump(mode="json", exclude={"threads"}),
         origin=origin,
     )

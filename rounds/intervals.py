@@ -165,7 +165,8 @@ def _size(seen: float, shape: Floats, noise: Floats, chance: float) -> float:
 
 
 def _quantile(drawn: Floats, chance: float) -> float:
-    return float(np.sort(drawn)[rank(chance, len(drawn))])
+    place = rank(chance, len(drawn))
+    return float(np.partition(drawn, place)[place])
 
 
 def rank(chance: float, draws: int) -> int:

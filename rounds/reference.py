@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from rounds import pulls
+from rounds.clusters import NORMAL, Clusters
 from rounds.manifest import Facts
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
@@ -90,7 +93,15 @@ def whole_weeks(days: Array) -> Array:
     return age < weeks * 7 if weeks else np.ones(len(days), bool)
 
 
-def statistics(names: tuple[str, ...], matrix: Array, scores: Array, had: Array, who: Array) -> Facts:
+def worth(had: Array, who: Array, day: Array) -> float:
+    """How many rows the outcomes are worth, as those of one patient are alike, and those of one day."""
+    by_patients, rate = effective(np.asarray(had, np.int64), 2, Repeats(who)), float(np.mean(had))
+    of_days = replace(Clusters.of(who, day).error(pulls.mean(np.asarray(had, np.float64))), patients=0.0)
+    of_row = rate * (1 - rate)
+    return of_row / (of_row / by_patients + (of_days.reach() / NORMAL) ** 2) if of_row else by_patients
+
+
+def statistics(names: tuple[str, ...], matrix: Array, scores: Array, had: Array, who: Array, day: Array) -> Facts:
     """A histogram of each feature and of the calibrated scores, and the outcomes, all of the same rows.
 
     Training gives those of the calibrate slice, the newest that it looks at: held against the fitting slice, the score
@@ -109,6 +120,6 @@ def statistics(names: tuple[str, ...], matrix: Array, scores: Array, had: Array,
         "outcomes": {
             "rows": len(had),
             "true": int(np.sum(had)),
-            "effective": round(effective(np.asarray(had, np.int64), 2, repeats), 1),
+            "effective": round(worth(had, who, day), 1),
         },
     }

@@ -1,4 +1,4 @@
-"""The promises of the statistics, each by a simulation small enough for every run; docs/simulations.md has large ones."""
+"""The promises of the statistics, each by a small simulation; docs/simulations.md holds what large ones gave."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rounds.reference import PARTS, Repeats, bins, counts, effective, histogram, places, statistics, whole_weeks
+from rounds.reference import PARTS, Repeats, bins, counts, effective, histogram, places, statistics, whole_weeks, worth
 
 values = st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=300)
 
@@ -71,7 +71,9 @@ def test_the_worth_of_rows_is_how_their_share_varies() -> None:
 
 def test_statistics_count_features_scores_and_outcomes_of_the_same_rows() -> None:
     matrix = np.array([[0, 5], [1, 6], [1, 7]], np.float32)
-    made = statistics(("a", "b"), matrix, np.array([0.1, 0.2, 0.3]), np.array([0, 1, 1]), np.array([1, 2, 3]))
+    made = statistics(
+        ("a", "b"), matrix, np.array([0.1, 0.2, 0.3]), np.array([0, 1, 1]), np.array([1, 2, 3]), np.zeros(3)
+    )
     assert list(made["features"]) == ["a", "b"] and made["outcomes"] == {"rows": 3, "true": 2, "effective": 3}
     assert all(
         sum(found["counts"]) == found["effective"] == 3 for found in (*made["features"].values(), made["scores"])
@@ -80,8 +82,21 @@ def test_statistics_count_features_scores_and_outcomes_of_the_same_rows() -> Non
 
 def test_outcomes_of_one_patient_are_worth_fewer_rows() -> None:
     had, who = np.repeat([1, 0, 0, 0, 0], 4), np.repeat(np.arange(5), 4)
-    made = statistics((), np.zeros((20, 0), np.float32), np.full(20, 0.2), had, who)
+    made = statistics((), np.zeros((20, 0), np.float32), np.full(20, 0.2), had, who, np.zeros(20))
     assert made["outcomes"] == {"rows": 20, "true": 4, "effective": 5}
+
+
+def test_outcomes_of_days_that_differ_are_worth_fewer_rows() -> None:
+    draw, worths, shares = np.random.default_rng(3), [], []
+    who, day = np.arange(1200), np.repeat(np.arange(24), 50)
+    for _ in range(300):
+        had = draw.random(1200) < draw.choice([0.1, 0.4], 24)[day]
+        worths.append(worth(had, who, day))
+        shares.append(had.mean())
+    alike = draw.random(1200) < 0.25
+    assert np.mean(worths) < 300 < worth(alike, who, day)
+    assert np.var(shares) <= 0.25 * 0.75 / np.mean(worths) < 1.5 * np.var(shares)
+    assert worth(alike, who, day // 4) == effective(alike.astype(int), 2, Repeats(who)), "below 8 days nobody can see"
 
 
 def test_the_newest_whole_weeks_count_each_weekday_alike() -> None:

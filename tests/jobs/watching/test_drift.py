@@ -25,7 +25,9 @@ def window(rows: int = 1000, seed: int = 1, age: float = 0.0, flag: float = 0.3)
 
 def made(of: Window | None = None) -> Facts:
     part = of or window(4000, seed=0)
-    return reference.statistics(NAMES, part.matrix, part.scores, np.arange(len(part.scores)) % 2, part.who)
+    return reference.statistics(
+        NAMES, part.matrix, part.scores, np.arange(len(part.scores)) % 2, part.who, np.zeros(len(part.scores))
+    )
 
 
 def compared(*windows: Window, asked: Monitor = ASKED, **changes: Any) -> Facts:

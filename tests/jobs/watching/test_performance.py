@@ -215,7 +215,7 @@ def test_patients_who_come_again_raise_no_more_alarms_than_asked() -> None:
     none = np.zeros(len(who), dtype=np.int64)
     for _ in range(200):
         then, now = ((draw.random(300) < 0.2)[who].astype(np.float64) for _ in range(2))
-        made = statistics((), np.zeros((len(who), 0)), then, then, who)["outcomes"]
+        made = statistics((), np.zeros((len(who), 0)), then, then, who, np.zeros(len(who)))["outcomes"]
         told = target(Rows(now, now, none > 0, none + 1.0, who, np.arange(len(who)) % 40, none, none > 0), made, asked)
         alarms += told is not None and told["drifted"]
     assert 8 <= alarms <= 34  # 20 are asked; chance alone leaves this range in one of 300 tries
