@@ -1,4 +1,4 @@
-"""How good a score is: every metric as a function of counts by score, for one table or for many resamples at once."""
+"""How good a score is: every metric as a function of counts by score."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Scale:
 class Tally:
     """Rows counted by score: how many of each score had the outcome and how many had not.
 
-    The counts may have leading axes, one entry a resample. They are whole numbers kept as floats: sums are exact.
+    The counts are whole numbers kept as floats: sums are exact.
     """
 
     scale: Scale
@@ -62,12 +62,12 @@ class Tally:
     @cached_property
     def caught(self) -> Floats:
         """Rows with the outcome that score at least this high."""
-        return np.cumsum(self.positives, axis=-1)
+        return np.cumsum(self.positives)
 
     @cached_property
     def disturbed(self) -> Floats:
         """Rows without the outcome that score at least this high."""
-        return np.cumsum(self.negatives, axis=-1)
+        return np.cumsum(self.negatives)
 
     @property
     def positive(self) -> Floats:
@@ -107,14 +107,14 @@ def ratio(part: Floats, whole: Floats) -> Floats:
 def roc_auc(counted: Tally) -> Floats:
     """The chance that a row with the outcome scores higher than one without; a tie counts half."""
     pairs = counted.negatives * (2 * counted.caught - counted.positives)
-    return ratio(pairs.sum(axis=-1), 2 * counted.positive * counted.negative)
+    return ratio(pairs.sum(), 2 * counted.positive * counted.negative)
 
 
 def pr_auc(counted: Tally) -> Floats:
     """Average precision: the precision at each score, weighted by the recall gained there."""
     precision = ratio(counted.caught, counted.caught + counted.disturbed)
     gained = np.where(counted.positives > 0, counted.positives * precision, 0.0)
-    return ratio(gained.sum(axis=-1), counted.positive)
+    return ratio(gained.sum(), counted.positive)
 
 
 def brier(counted: Tally) -> Floats:
@@ -129,22 +129,22 @@ def log_loss(counted: Tally) -> Floats:
 
 def _mean_loss(counted: Tally, costs: tuple[Floats, Floats]) -> Floats:
     losses = counted.positives * costs[0] + counted.negatives * costs[1]
-    return ratio(losses.sum(axis=-1), counted.rows)
+    return ratio(losses.sum(), counted.rows)
 
 
 def ece(counted: Tally) -> Floats:
     """Expected calibration error: in groups of like scores and equal size, how far the mean outcome lies from the
     mean score; the mean of these distances, weighted by the rows of the group.
     """
-    total: Floats = np.abs(calibration_gaps(counted)).sum(axis=-1)
+    total: Floats = np.abs(calibration_gaps(counted)).sum()
     return total
 
 
 def calibration_gaps(counted: Tally) -> Floats:
     """Of each group of like scores: outcomes less scores, summed, as a share of all rows."""
     off = counted.positives - (counted.positives + counted.negatives) * counted.scale.scores
-    sums = np.add.reduceat(off, counted.scale.bins, axis=-1)
-    return ratio(sums, np.broadcast_to(counted.rows[..., None], sums.shape))
+    sums = np.add.reduceat(off, counted.scale.bins)
+    return ratio(sums, np.broadcast_to(counted.rows, sums.shape))
 
 
 def called(counted: Tally, threshold: float) -> tuple[Floats, Floats]:
@@ -174,37 +174,32 @@ def net_benefit(counted: Tally, threshold: float) -> Floats:
 
 
 def caught_within(counted: Tally, shares: Floats) -> Floats:
-    """Rows with the outcome among the highest scores that make up each of these shares of all rows, on a last axis.
+    """Rows with the outcome among the highest scores that make up each of these shares of all rows.
 
     The last tie is shared in proportion: its rows are called at random.
     """
-    so_far = (counted.caught + counted.disturbed).reshape(-1, len(counted.scale.scores))
-    room = so_far[:, -1:] * shares
-    found = [np.searchsorted(row, wanted) for row, wanted in zip(so_far, room, strict=True)]
-    at = np.minimum(np.array(found), so_far.shape[1] - 1)
-    positives, caught, negatives = (
-        np.take_along_axis(part.reshape(so_far.shape), at, axis=1)
-        for part in (counted.positives, counted.caught, counted.negatives)
-    )
-    beyond = np.maximum(np.take_along_axis(so_far, at, axis=1) - room, 0.0)
-    within = caught - positives * ratio(beyond, positives + negatives)
-    return np.asarray(within.reshape(*counted.positives.shape[:-1], len(shares)))
+    so_far = counted.caught + counted.disturbed
+    room = so_far[-1] * shares
+    at = np.minimum(np.searchsorted(so_far, room), len(so_far) - 1)
+    beyond = np.maximum(so_far[at] - room, 0.0)
+    last = ratio(beyond, counted.positives[at] + counted.negatives[at])
+    return np.asarray(counted.caught[at] - counted.positives[at] * last)
 
 
 def recalls(counted: Tally, shares: Floats) -> Floats:
-    """The recall at each of several capacities, on a last axis."""
+    """The recall at each of several capacities."""
     found = caught_within(counted, shares)
-    return ratio(found, np.broadcast_to(counted.positive[..., None], found.shape))
+    return ratio(found, np.broadcast_to(counted.positive, found.shape))
 
 
 def precision_at_capacity(counted: Tally, capacity: float) -> Floats:
     """The share with the outcome among those called, when the highest scores are called as far as capacity goes."""
-    return ratio(caught_within(counted, np.array([capacity]))[..., 0], capacity * counted.rows)
+    return ratio(caught_within(counted, np.array([capacity]))[0], capacity * counted.rows)
 
 
 def recall_at_capacity(counted: Tally, capacity: float) -> Floats:
     """The share of all with the outcome that are among those called, when capacity decides how many are."""
-    return recalls(counted, np.array([capacity]))[..., 0]
+    return recalls(counted, np.array([capacity]))[0]
 
 
 Metric = Callable[[Tally, Operation], "Floats"]
