@@ -110,11 +110,12 @@ def may_be_worse(rows: Rows, tested: Facts) -> bool:
     answers = figures.Answers(rows.score, rows.outcome, np.ones(len(rows.score)), Clusters.of(rows.who, rows.day))
     if not performance.enough(answers, ASKED.rows):
         return True
-    if all(each.beyond(-1, ASKED) for each in performance.yardsticks(answers, tested["auc"], ASKED)):
-        return True
-    if float(metrics.ece(metrics.tally(rows.score, rows.outcome.astype(np.int64)))) <= GATE:
-        return False
-    return figures.ece(answers, ASKED.seed).low > GATE
+    counted = metrics.tally(rows.score, rows.outcome.astype(np.int64))
+    if metrics.roc_auc(counted) <= tested["auc"]["value"] - ASKED.margin:
+        against = performance.yardsticks(answers, tested["auc"], ASKED)
+        if all(each.beyond(-1, ASKED) for each in against):
+            return True
+    return bool(metrics.ece(counted) > GATE) and figures.ece(answers, ASKED.seed).low > GATE
 
 
 def looks(one: Year) -> Iterator[rules.Decision]:
