@@ -199,7 +199,7 @@ def precision_at_capacity(counted: Tally, capacity: float) -> Floats:
 
 def recall_at_capacity(counted: Tally, capacity: float) -> Floats:
     """The share of all with the outcome that are among those called, when capacity decides how many are."""
-    return recalls(counted, np.array([capacity]))[0]
+    return recalls(counted, np.array([capacity]))[..., 0]
 
 
 Metric = Callable[[Tally, Operation], "Floats"]
