@@ -15,7 +15,7 @@ from bench.simulated import promotions, strong, years
 from rounds.clusters import NORMAL
 from rounds.shares import wilson
 
-TABLES, CHAINS, TESTS, YEARS, FEATURES = 1000, 200, 100, 120, 2
+TABLES, CHAINS, TESTS, YEARS, FEATURES = 1000, 200, 100, 100, 2
 FEW_PATIENTS, PATIENTS = 600, 12_000  # of a slice: the risk is the same for any number, the power is not
 DIFFER = {0.0: "no", 0.4: "yes"}
 
