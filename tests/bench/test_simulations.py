@@ -12,7 +12,7 @@ from bench.simulated import coverage, promotions, strong, years
 from rounds.clusters import NORMAL
 from rounds.shares import wilson
 
-TABLES = 300
+TABLES = 200
 
 
 @cache
