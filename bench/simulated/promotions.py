@@ -21,9 +21,11 @@ USE = Operation(threshold=0.5, capacity=0.1)
 IN_A_ROW = 50
 WORLDS = (  # days; how far they differ in the outcome's rate, and in how well each model does
     (8, 0.0, 0.0),
+    (8, 0.4, 0.02),
     (8, 0.4, 0.1),
     (12, 0.4, 0.1),
     (30, 0.0, 0.0),
+    (30, 0.4, 0.02),
     (30, 0.4, 0.1),
     (60, 0.4, 0.1),
 )
