@@ -26,7 +26,6 @@ NORMAL = 1.959963984540054  # the 97.5% point of the normal curve
 TAIL = 0.025  # on either side of a 95% interval
 FEWEST_DAYS = 8  # below, nobody can see how days differ
 HALVINGS = 50  # of the room in which a quantile lies
-RAREST = 1e-9  # chances below it are not told apart
 
 
 def caution(days: int) -> str:
@@ -87,20 +86,25 @@ class Error:
     def whole(self) -> float:
         return math.hypot(self.patients, self.days)
 
-    def reach(self, risk: float = TAIL) -> float:
-        """How far chance moves the figure to one side at this risk; by itself, half the width of the 95% interval."""
-        alone = normal_quantile(risk) * self.patients
-        return math.hypot(alone, t_quantile(risk, self.freedom) * self.days) if self.freedom else alone
+    def reach(self) -> float:
+        """Half the width of the 95% interval: what days add has the t quantile, the rest the normal one."""
+        alone = normal_quantile(TAIL) * self.patients
+        return math.hypot(alone, t_quantile(TAIL, self.freedom) * self.days) if self.freedom else alone
+
+    def bound(self, risk: float) -> float:
+        """How far chance moves the figure to one side at a small risk, for decisions: all of it has the t quantile.
+
+        Where few days happen to look alike, what they add is seen too small, and so far out that weighs most.
+        """
+        return (t_quantile(risk, self.freedom) if self.freedom else normal_quantile(risk)) * self.whole
 
     def tail(self, distance: float) -> float:
-        """The chance that the figure lies at least so far above the truth."""
-        if math.isnan(distance) or math.isnan(self.patients):
-            return math.nan
-        far, low, high = abs(distance), math.log(RAREST), math.log(0.5)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            low, high = (low, middle) if self.reach(math.exp(middle)) < far else (middle, high)
-        return math.exp(low) if distance > 0 else 1 - math.exp(low)
+        """The chance that the figure lies at least so far above the truth; the risk of so far a bound."""
+        if math.isnan(distance) or not self.whole > 0:
+            return math.nan if math.isnan(distance) else 0.0 if distance > 0 else 1.0
+        far = abs(distance) / self.whole
+        beyond = t_tail(far, self.freedom) if self.freedom else NormalDist().cdf(-far)
+        return beyond if distance > 0 else 1 - beyond
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ class Clusters:
     def stretch(self, risk: float) -> float:
         """How many times as far as the 95% interval an interval reaches to one side at this risk."""
         days = Error(0.0, 1.0, self.days - 1) if self.enough_days else Error(1.0)
-        return days.reach(risk) / days.reach()
+        return days.bound(risk) / days.reach()
 
     def covariance_by_patients(self, pulls: Floats) -> Floats:
         """Of several figures, a column each."""

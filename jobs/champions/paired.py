@@ -61,7 +61,7 @@ class Paired:
     @property
     def at_least(self) -> float:
         """The lower bound of the gain at this risk."""
-        return self.gain - self.error.reach(self.risk)
+        return self.gain - self.error.bound(self.risk)
 
     @property
     def chance(self) -> float:
@@ -79,7 +79,7 @@ class Paired:
         """How often an equal model passes so many rows; if in fewer than 80% of tests, the rows that it would take."""
         if self.rule.must == "improve":
             return {}
-        error, bound = self.error.whole, self.error.reach(self.risk)
+        error, bound = self.error.whole, self.error.bound(self.risk)
         if not error > 0:
             return {"power": 1.0, "rows_wanted": rows}
         wanted = rows * ((bound + NormalDist().inv_cdf(POWER) * error) / self.rule.by) ** 2

@@ -212,11 +212,11 @@ def yardsticks(fair: Answers, tested: Facts | None, asked: Asked) -> list[Yardst
     held = tested is not None and None not in (tested["low"], tested["high"])
     allowed = 0.0 if held else overpromise(fair, promised.value, asked.ece)
     name = "what the scores of the same rows promise"
-    found = [Yardstick("promised", name, promised.value, apart.value, apart.error.reach(asked.risk), allowed)]
+    found = [Yardstick("promised", name, promised.value, apart.value, apart.error.bound(asked.risk), allowed)]
     if tested is not None and held:
         value = tested["value"]
         of_test = normal_quantile(asked.risk) * (tested["high"] - tested["low"]) / (2 * NORMAL)
-        reach = math.hypot(realised.error.reach(asked.risk), of_test)
+        reach = math.hypot(realised.error.bound(asked.risk), of_test)
         found.append(Yardstick("tested", "the champion's own test", value, realised.value - value, reach))
     return found
 
@@ -289,7 +289,7 @@ def target(rows: Rows, reference: Facts, asked: Asked) -> Facts | None:
         was = reference["true"] / reference["rows"]
         worth = reference.get("effective", reference["rows"])  # a patient's rows count as fewer; older bundles lack it
         of_then = normal_quantile(asked.risk_of_rate) * math.sqrt(was * (1 - was) / worth)
-        reach = math.hypot(mean(fair, fair.happened, was).error.reach(asked.risk_of_rate), of_then)
+        reach = math.hypot(mean(fair, fair.happened, was).error.bound(asked.risk_of_rate), of_then)
         moved = abs(told.value - was)
         facts |= {"reference": was, "drifted": moved > reach and moved >= (asked.ece or 0.0)}
     return facts

@@ -18,10 +18,10 @@ def test_the_t_distribution_is_scipys(freedom: int) -> None:
 
 
 @pytest.mark.parametrize("error", [Error(0.01), Error(0.01, 0.02, 9), Error(0.01, 0.0, 9)])
-def test_a_tail_is_the_risk_of_so_wide_a_reach(error: Error) -> None:
+def test_a_tail_is_the_risk_of_so_far_a_bound(error: Error) -> None:
     for risk in (0.3, 0.025, 0.001):
-        assert error.tail(error.reach(risk)) == pytest.approx(risk, rel=1e-6)
-        assert error.tail(-error.reach(risk)) == pytest.approx(1 - risk, rel=1e-6)
+        assert error.tail(error.bound(risk)) == pytest.approx(risk, rel=1e-6)
+        assert error.tail(-error.bound(risk)) == pytest.approx(1 - risk, rel=1e-6)
 
 
 def test_days_that_differ_widen_an_interval_and_never_narrow_it() -> None:
