@@ -18,7 +18,7 @@ from rounds.knobs import Column, Outcome, When
 from rounds.manifest import Facts
 from rounds.outcomes import LEDGER
 from rounds.recorded import Ledger
-from rounds.sourced import Csv, File, parse_source, with_separator
+from rounds.sourced import Csv, File, parse_source, with_csv
 from rounds.step import step
 from rounds.watched import Collect, Monitor
 
@@ -88,7 +88,7 @@ def receive(read: Reader, knobs: Knobs, at: datetime) -> None:
     typed = read.options["outcomes"]
     if not typed:
         return
-    source = with_separator(parse_source(typed, File(kind="file", path=typed)), knobs.csv)
+    source = with_csv(parse_source(typed, File(kind="file", path=typed)), knobs.csv, ())
     target = read.scratch / "outcomes.parquet"
     SOURCES[source.kind].land(source, read, target)
     digest = manifest.digest(SOURCES[source.kind].fingerprint(source, read))

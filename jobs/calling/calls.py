@@ -12,7 +12,7 @@ from rounds.definition import Sections
 from rounds.errors import Refused
 from rounds.files import Reader
 from rounds.knobs import Column
-from rounds.sourced import Csv, File, parse_source, with_separator
+from rounds.sourced import Csv, File, parse_source, with_csv
 
 CALLED = "called"
 
@@ -22,7 +22,7 @@ def last_calls(read: Reader, sections: Sections, csv: Csv) -> dict[str, date]:
     typed = read.options["calls"]
     if not typed:
         return {}
-    source = with_separator(parse_source(typed, File(kind="file", path=typed)), csv)
+    source = with_csv(parse_source(typed, File(kind="file", path=typed)), csv, ())
     target = read.scratch / "calls.parquet"
     SOURCES[source.kind].land(source, read, target)
     raw = pl.scan_parquet(target, glob=False)
