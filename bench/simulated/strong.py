@@ -113,4 +113,5 @@ def surprised(before: Facts, after: Facts, registry: Register) -> str:
         Version(number, {f"auc.{end}": str(auc[end]) for end in ("value", "low", "high")}, "", 0)
         for number, auc in enumerate((before, after), 1)
     )
-    return held(Shelf(0, {}, {CHAMPION: 1}, {1: champion, 2: version}), version, registry.surprise)
+    shelf = Shelf(0, {}, {CHAMPION: 1}, {1: champion, 2: version})
+    return held(shelf, version, registry.surprise, comparable=True)
