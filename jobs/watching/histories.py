@@ -18,7 +18,8 @@ from rounds.reference import counts, places
 from rounds.watched import Monitor
 
 LOST, THERE, UNSEEN, UNUSED = "lost", "there", "unseen", "unused"
-DAYS = range(0, 1461, 5)  # four years, in which each weekday, month and season comes up
+DAY = 1000
+HISTORIES = ((1, 0, DAY - 3, 0), (8, 5, DAY - 40, 1), (90, 2, DAY - 400, 0))  # visits, misses, last day, last missed
 CHANCE = 1e-6  # that all patients of a window happen to have one value of a feature
 
 
@@ -58,17 +59,17 @@ def _is_enough(windows: Sequence[Window], asked: Monitor) -> bool:
 
 
 def constant(window: Window, bundle: Bundle, definition: Definition) -> list[str]:
-    """The features that have one value in the whole window, which chance does not explain.
+    """The features of histories that have one value in the whole window, which chance does not explain.
 
-    Features that move with the calendar are left out: the month is the same for a week.
+    Other features are left to drift: a nightly list, for one, holds no booking of the same day.
     """
     patients = len(np.unique(window.who))
     reference = bundle.reference["features"]
-    dated = _dated(definition)
+    of_histories = _of_histories(definition)
     names = []
     for at, name in enumerate(bundle.features):
         values = window.matrix[:, at]
-        if name in dated or name not in reference or not (values == values[0]).all():
+        if name not in of_histories or name not in reference or not (values == values[0]).all():
             continue
         rows = np.array(counts(reference[name]), float)
         share = rows[places(values[:1], reference[name])[0]] / rows.sum()
@@ -77,16 +78,16 @@ def constant(window: Window, bundle: Bundle, definition: Definition) -> list[str
     return names
 
 
-def _dated(definition: Definition) -> set[str]:
-    """The features that another day alone makes different."""
-    rows = [definition.probe(_on_day(day, definition), Numbers) for day in DAYS]
+def _of_histories(definition: Definition) -> set[str]:
+    """The features that another history alone makes different."""
+    rows = [definition.probe(_with_history(history, definition), Numbers) for history in (NOTHING, *HISTORIES)]
     return {name for name in rows[0] if len({row[name] for row in rows}) > 1}
 
 
-def _on_day(day: int, definition: Definition) -> dict[str, Any]:
-    """An empty row, all of whose days are this one."""
+def _with_history(history: tuple[int, ...], definition: Definition) -> dict[str, Any]:
+    """An empty row of one day, whose patient and areas have this history."""
     units = {"date": 1, "timestamp": SECONDS}
-    values: dict[str, Any] = {name: day * units.get(column.type, 0) for name, column in definition.readable.items()}
+    values: dict[str, Any] = {name: DAY * units.get(column.type, 0) for name, column in definition.readable.items()}
     for word in definition.history:
-        values.update(zip(parts(word), NOTHING, strict=True))
+        values.update(zip(parts(word), history, strict=True))
     return values
