@@ -55,7 +55,7 @@ def test_a_refusal_offers_no_key_for_what_no_row_can_lack(tmp_path: Path) -> Non
 
 def test_a_flag_that_is_set_or_missing_is_not_constant(tmp_path: Path) -> None:
     table = cells("Handcap", *["1", None] * (ROWS // 2))(sound())
-    facts = examine(table.lazy(), "noshow", knobs(handicap=""), None, Writer(tmp_path))
+    facts = examine(table.lazy(), "noshow", knobs(handicap=""), Evidence(), Writer(tmp_path))
     assert (facts["good"], facts["broken"]) == (ROWS, {})
 
 

@@ -154,7 +154,7 @@ def test_a_champion_is_replaced_by_an_improvement_alone(ready: Checkout, warm: W
     ready.change(KNOBS, "must: not_worse, margin: 0.005", "must: improve, by: 0.9, metric: log_loss, margin: 0.05")
     facts = registered(ready, warm)
     against = facts["test"]["against"]
-    assert (facts["version"], facts["champion"], against["champion"]["share"]) == (2, 1, 0.0)
+    assert (facts["version"], facts["champion"], against["champion"]["chance"]) == (2, 1, 1.0)
     assert (against["champion"]["metric"], against["anchor"]["metric"]) == ("log_loss", "auc")
     written = json.loads(ready.file("register", "registration.json").read_bytes())
     assert "its log loss is " in written["why_not"] and "a gain of at least 0.9" in written["why_not"]
@@ -163,7 +163,7 @@ def test_a_champion_is_replaced_by_an_improvement_alone(ready: Checkout, warm: W
     against = facts["test"]["against"]
     assert facts["champion"] == 2, against
     assert against["champion"]["low"] < against["champion"]["gain"] < against["champion"]["high"]
-    assert against["champion"]["share"] > 0.5
+    assert against["champion"]["chance"] < 0.5
     written = json.loads(ready.file("register", "registration.json").read_bytes())
     assert (written["why_not"], written["test"]["against"]) == (None, against)
 
