@@ -116,7 +116,7 @@ def _validated(raw: pl.DataFrame, attempt: Attempt, folder: Path, last: Last | N
     of = attempt.of
     knobs = validate.Knobs(of.columns, of.outcome, of.checks, of.who, of.when)
     folder.mkdir(parents=True)
-    return validate.examine(raw.lazy(), "noshow", knobs, last, Writer(folder))
+    return validate.examine(raw.lazy(), "noshow", knobs, validate.Evidence(last), Writer(folder))
 
 
 def _judged(attempt: Attempt, typed: pl.DataFrame) -> tuple[Model, list[Any]]:

@@ -20,6 +20,7 @@ from serving.keys import main as keys
 from serving.operations import NEVER, READ
 from tests.serving.running import ONE, Clinic, Service
 from tests.serving.watched import NOW, PAGE, monitored, publish, published, report
+from tests.waiting import until
 
 TELLS = sorted({*READ, "/ops/health"} - {"/ops/report", "/ops/report/evidently"})
 
@@ -72,6 +73,7 @@ def test_the_facts_of_the_day_are_told_as_they_were_found(watched: Service) -> N
     assert watched.ask("/ops/model").json["watched"] is True
     health = watched.ask("/ops/health").json
     assert health["well"] is True and health["says"] == []
+    until(lambda: watched.ask("/ops/retrain/check").json["verdict"])  # what decide wrote comes after what monitor wrote
     check = watched.ask("/ops/retrain/check").json
     assert check["verdict"] == "warn" and check["reasons"][0]["rule"] == "drift"
     assert any("2 features drift" in told for told in check["takes"])
