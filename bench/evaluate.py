@@ -1,4 +1,4 @@
-"""Every metric with its interval on 30,000 rows, beside plain resamples: `python -m bench.evaluate`."""
+"""Time every metric with its interval on 30,000 rows, beside plain resamples: `python -m bench.evaluate`."""
 
 from __future__ import annotations
 

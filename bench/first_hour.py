@@ -57,11 +57,16 @@ class Newcomer:
         self.rows.append((what, seconds, f"{more}; {disk}".removeprefix("; ")))
 
     @contextlib.contextmanager
-    def served(self, *words: str) -> Iterator[None]:
-        """A command that serves until somebody presses Ctrl-C."""
-        process = subprocess.Popen(words, cwd=self.clone, env=self.environ, start_new_session=True)
+    def served(self, verb: str, ready: str) -> Iterator[str]:
+        """Start a server by `make`, and give its address once the path `ready` answers; Ctrl-C ends it."""
+        port, begun = free(), time.monotonic()
+        address = f"http://127.0.0.1:{port}"
+        command = ["make", verb, f"PORT={port}"]
+        process = subprocess.Popen(command, cwd=self.clone, env=self.environ, start_new_session=True)
         try:
-            yield
+            until(lambda: answers(f"{address}{ready}"))
+            self.note(f"make {verb}, until it answers", begun)
+            yield address
         finally:
             os.killpg(process.pid, signal.SIGINT)
             process.wait(300)
@@ -90,9 +95,9 @@ def answers(address: str) -> bool:
         return False
 
 
-def states(port: int) -> dict[str, str]:
+def states(address: str) -> dict[str, str]:
     """The state of each run of the DAG, by its name."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v2/dags/train_noshow/dagRuns", timeout=60) as response:
+    with urllib.request.urlopen(f"{address}/api/v2/dags/train_noshow/dagRuns", timeout=60) as response:
         return {run["dag_run_id"]: run["state"] for run in json.load(response)["dag_runs"]}
 
 
@@ -102,28 +107,25 @@ def picture(page: Page, name: str) -> None:
 
 def look_at_airflow(newcomer: Newcomer, page: Page) -> None:
     """Press Trigger, wait for the run, and read the log of a step: of the demo's run, then of the new one."""
-    port, begun = free(), time.monotonic()
-    with newcomer.served("make", "ui", f"PORT={port}"):
-        until(lambda: answers(f"http://127.0.0.1:{port}/api/v2/version"))
-        newcomer.note("make ui, until Airflow's page answers", begun)
-        page.goto(f"http://127.0.0.1:{port}/")
+    with newcomer.served("ui", ready="/api/v2/version") as address:
+        page.goto(address)
         page.get_by_text("Triggerer").first.wait_for()
         page.wait_for_timeout(3000)  # its charts draw themselves slowly
         picture(page, "1-airflow")
-        page.goto(f"http://127.0.0.1:{port}/dags/train_noshow")
+        page.goto(f"{address}/dags/train_noshow")
         page.get_by_role("button", name="Trigger").first.click()
         button = page.get_by_role("dialog").get_by_role("button", name="Trigger")
         expect(button).to_be_enabled()
         picture(page, "2-trigger")
-        demo = set(states(port))
+        demo = set(states(address))
         begun = time.monotonic()
         button.click()
-        until(lambda: set(states(port)) - demo)
-        (new,) = set(states(port)) - demo
-        until(lambda: states(port)[new] in ("success", "failed"))
-        newcomer.note("the run that the button triggered", begun, states(port)[new])
+        until(lambda: set(states(address)) - demo)
+        (new,) = set(states(address)) - demo
+        until(lambda: states(address)[new] in ("success", "failed"))
+        newcomer.note("the run that the button triggered", begun, states(address)[new])
         for name, run in (("3-demo-log", next(iter(demo))), ("4-triggered-log", new)):
-            page.goto(f"http://127.0.0.1:{port}/dags/train_noshow/runs/{run.replace('+', '%2B')}/tasks/validate")
+            page.goto(f"{address}/dags/train_noshow/runs/{run.replace('+', '%2B')}/tasks/validate")
             page.get_by_text("validate:").first.wait_for()
             picture(page, name)
 
@@ -137,11 +139,8 @@ def look_at_report(newcomer: Newcomer, page: Page, run: str, name: str) -> None:
 
 def look_at_service(newcomer: Newcomer, page: Page) -> None:
     """Upload a list to the service's page."""
-    port, begun = free(), time.monotonic()
-    with newcomer.served("make", "serve", f"PORT={port}"):
-        until(lambda: answers(f"http://127.0.0.1:{port}/readyz"))
-        newcomer.note("make serve, until it is ready", begun)
-        page.goto(f"http://127.0.0.1:{port}/")
+    with newcomer.served("serve", ready="/readyz") as address:
+        page.goto(address)
         page.wait_for_selector("#card dl")
         picture(page, "6-service")
         upload(page, table(*APPOINTMENTS))

@@ -87,8 +87,8 @@ def still_years(repetitions: int) -> None:
 
     def rows() -> Iterable[list[object]]:
         for world in years.WORLDS:
-            asked = sum(years.asks(years.year(seed, world)) for seed in range(repetitions))
-            yield [world.rows, world.differ, world.sure, interval(asked, repetitions)]
+            retrains = sum(years.asks(years.year(seed, world)) for seed in range(repetitions))
+            yield [world.rows, world.differ, world.sure, interval(retrains, repetitions)]
 
     title = f"Years in which nothing changes, {repetitions:,} each, looked at daily"
     show(title, ("rows a day", "days differ by (log odds)", "scores too sure by", "years with a retrain"), rows())
@@ -103,8 +103,9 @@ def features(repetitions: int) -> None:
             alone, whole = (
                 np.mean(each) for each in zip(*((one.alone, one.auc["value"]) for one in ends), strict=True)
             )
-            said = (" / ".join(sorted({one.says for one in ends})), " / ".join(sorted({one.end for one in ends})))
-            yield [f"{auc:.2f}", f"{alone:.2f}", f"{whole:.2f}", *said]
+            checks = " / ".join(sorted({one.says for one in ends}))
+            stages = " / ".join(sorted({one.end for one in ends}))
+            yield [f"{auc:.2f}", f"{alone:.2f}", f"{whole:.2f}", checks, stages]
 
     title = f"An honest feature that is strong by itself, {repetitions} tables each"
     show(title, ("AUC alone", "on the test rows", "of the model", "the leakage checks say", "the model is"), rows())

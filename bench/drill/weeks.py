@@ -188,7 +188,7 @@ class Drill:
         broken = "somebody trains on a broken export, in which long waits are short ones and short ones long"
         events = [f"{broken}: {trouble.rstrip('.') or 'all gates pass, for they see that table alone'}"]
         if facts["champion"] != facts["version"]:
-            why = ("--reason", "all gates passed, and nobody looked further")
+            why = ("--reason", "all gates passed, and no other check was made")
             self.hospital.rounds("promote", str(facts["version"]), "--problem", self.hospital.problem, *why)
             which = ", which learned before the drift" if facts["version"] == 1 else ""
             events.append(f"somebody promotes version {facts['version']} by hand{which}, and the service follows")

@@ -63,8 +63,8 @@ def covered(days: int, differ: float, tables: int) -> Iterator[dict[str, bool]]:
     true, _ = truth(differ)
     for number in range(tables):
         one = table((SEED, number), PATIENTS, days, differ)
-        found = one.measured(one.scores).estimates()
-        yield {name: figure.low <= true[name] <= figure.high for name, figure in found.items()}
+        estimates = one.measured(one.scores).estimates()
+        yield {name: figure.low <= true[name] <= figure.high for name, figure in estimates.items()}
 
 
 def differences(days: int, differ: float, tables: int) -> Iterator[dict[str, bool]]:
@@ -73,5 +73,5 @@ def differences(days: int, differ: float, tables: int) -> Iterator[dict[str, boo
     for number in range(tables):
         one = table((SEED, number), PATIENTS, days, differ)
         mine, theirs = one.measured(one.scores), one.measured(one.others)
-        found = {name: mine.less(theirs, name) for name in mine.pulls}
-        yield {name: figure.low <= true[name] <= figure.high for name, figure in found.items()}
+        estimates = {name: mine.less(theirs, name) for name in mine.pulls}
+        yield {name: figure.low <= true[name] <= figure.high for name, figure in estimates.items()}

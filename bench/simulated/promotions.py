@@ -100,7 +100,9 @@ class Power:
 
 
 def power(world: World, count: int, first: int = 0) -> Power:
-    made, rows = list(tests(BEST, world, count, first)), round(2.5 * world.patients)
-    told = [each.power(rows) for each in made]
-    said, wanted = (float(np.median([float(str(each[name])) for each in told])) for name in ("power", "rows_wanted"))
-    return Power(rows, float(np.mean([each.passed for each in made])), said, round(wanted))
+    rows = round(2.5 * world.patients)
+    results = list(tests(BEST, world, count, first))
+    powers = [result.power(rows) for result in results]
+    stated = float(np.median([float(str(each["power"])) for each in powers]))
+    rows_needed = float(np.median([float(str(each["rows_wanted"])) for each in powers]))
+    return Power(rows, float(np.mean([result.passed for result in results])), stated, round(rows_needed))

@@ -82,7 +82,7 @@ def ended(auc: float, seed: int = 1) -> Ended:
     asked, registry = of.knobs(gates=GATES), Register()
     champion, challenger = (each.fit(each.features()) for each in (plain, of))
     before, after = (judged(each, model, asked) for each, model in ((plain, champion), (of, challenger)))
-    rows, found, verdicts, scores = after
+    rows, evaluation, verdicts, scores = after
     outcome = rows.outcome[rows.test]
     days = day_numbers(rows.typed.get_column(asked.when.happens)[rows.test])
     both = Rows(outcome, Clusters.of(rows.who[rows.test], days))
@@ -90,11 +90,11 @@ def ended(auc: float, seed: int = 1) -> Ended:
     value = rows.typed.get_column(FEATURE).to_numpy()[rows.test].astype(np.float64)
     return Ended(
         float(roc_auc(tally(value, outcome))),
-        found["metrics"]["auc"],
+        evaluation["metrics"]["auc"],
         tuple(each for each in verdicts if each.stops),
         tuple(each for each in verdicts if each.verdict != "pass" and not each.blocks),
         compare(*pair, both, against_champion(registry), registry.risk),
-        surprised(before[1]["metrics"]["auc"], found["metrics"]["auc"], registry),
+        surprised(before[1]["metrics"]["auc"], evaluation["metrics"]["auc"], registry),
     )
 
 

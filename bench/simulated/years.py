@@ -61,8 +61,8 @@ class Year:
         """What evaluate found before the champion's release."""
         rows = self.between(0, TESTED)
         clusters = Clusters.of(self.who[rows], self.day[rows])
-        found = measure(self.score[rows], self.outcome[rows], clusters, Operation(0.4, 0.1), PROBLEM.evaluate.seed)
-        return {name: dataclasses.asdict(found.estimate(name)) for name in ("auc", "brier", "ece")}
+        figures = measure(self.score[rows], self.outcome[rows], clusters, Operation(0.4, 0.1), PROBLEM.evaluate.seed)
+        return {name: dataclasses.asdict(figures.estimate(name)) for name in ("auc", "brier", "ece")}
 
     def watched(self, today: int) -> Rows:
         """What the watch reads: the rows of so many days up to today, but no day before the champion's release."""
@@ -76,12 +76,12 @@ class Year:
         """What the newest windows show beside the reference."""
         rows = self.between(TESTED - REFERENCE, TESTED)
         columns = (each[rows] for each in (self.score, self.outcome, self.who, self.day))
-        made = reference.statistics(NAMES, self.matrix(rows), *columns)
+        statistics = reference.statistics(NAMES, self.matrix(rows), *columns)
         length = KNOBS.collect.window
         pieces = [self.between(today - (at + 1) * length, today - at * length) for at in range(KNOBS.collect.windows)]
         windows = [Window(self.matrix(each), self.score[each], self.who[each]) for each in pieces]
-        target = performance.target(self.watched(today), made["outcomes"], ASKED)
-        return {**compare(made, NAMES, windows, KNOBS.monitor, dict.fromkeys(NAMES, 0.5)), "target": target}
+        target = performance.target(self.watched(today), statistics["outcomes"], ASKED)
+        return {**compare(statistics, NAMES, windows, KNOBS.monitor, dict.fromkeys(NAMES, 0.5)), "target": target}
 
     def matrix(self, rows: Any) -> Any:
         noise = np.random.default_rng(1).permutation(len(self.day))[rows] / len(self.day)
